@@ -1,0 +1,24 @@
+"""geoseg: GeoTIFFs of any size in, seam-free masks and clean georeferenced polygons out.
+
+The names below load what they need when they are first used, so that `import geoseg` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geoseg.api import predict, tile
+    from geoseg.errors import GeosegError
+
+__version__ = "0.1.0"
+__all__ = ["GeosegError", "predict", "tile"]
+
+_HOMES = {"GeosegError": "geoseg.errors", "predict": "geoseg.api", "tile": "geoseg.api"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'geoseg' has no attribute {name!r}")

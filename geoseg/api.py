@@ -1,0 +1,132 @@
+"""One line of Python for each command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from geoseg.geo.tiling import TileJob, cut_tiles
+from geoseg.jobs import Result, SceneJob, measured, predict_scene
+from geoseg.memory import DEFAULT_LIMIT
+from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
+from geoseg.runtime.choose import load_engine
+from geoseg.runtime.engine import Engine
+from geoseg.settings import Settings, Stitch, Tta, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to run: bundle, settings and engine."""
+
+    bundle: Bundle
+    settings: Settings
+    engine: Engine
+
+
+def load(
+    model: str | Path = DEFAULT,
+    *,
+    stitch: Stitch = "blend",
+    patch_size: int | None = None,
+    overlap: int | None = None,
+    median_blur: int | None = None,
+    threshold: float | Sequence[float] | None = None,
+    res: Literal["model", "native"] | float = "model",
+    tta: Tta = "none",
+    tolerance: float = 1e-3,
+    engine: str = "auto",
+    batch_size: int | None = None,
+    example: SceneJob | None = None,
+) -> Loaded:
+    """Load a model once for many scenes.
+
+    Args:
+        model: a bundle's name or folder.
+        stitch: `blend` overlapping patches, or crop them by the network's halo (`exact`) or by the halo
+            that keeps `tolerance` (`crop`).
+        patch_size: height and width of patches, pixels.
+        overlap: pixels shared by neighbours when blending.
+        median_blur: side of the median filter, pixels; 0 for none.
+        threshold: one for all classes or one each, 0 … 1.
+        res: `model`, `native` or metres.
+        tta: `none`, `flips` or `d4`.
+        tolerance: largest error of a probability that `crop` may leave, measured on `example`.
+        engine: `auto` or `tensorflow`.
+        batch_size: patches per call of the network.
+        example: the scene on which `crop` measures its halo.
+    """
+    bundle = find_bundle(model)
+    settings = resolve(
+        bundle.card, stitch=stitch, patch_size=patch_size, overlap=overlap, median_kernel=median_blur,
+        threshold=threshold, res=res, tta=tta,
+    )  # fmt: skip
+    if stitch == "crop" and example is not None:
+        settings = measured(settings, example, bundle, tolerance)
+    settings.grid((1, 1))  # says now whether the numbers fit, before anything is loaded
+    return Loaded(
+        bundle, settings, load_engine(bundle, engine, patch_size=settings.patch_size, batch_size=batch_size)
+    )
+
+
+def predict(
+    scene: str | Path,
+    output: str | Path | None = None,
+    *,
+    model: str | Path | Loaded = DEFAULT,
+    probabilities: str | Path | None = None,
+    probability_dtype: Literal["uint8", "float32"] = "uint8",
+    bidx: Sequence[int] | None = None,
+    nodata: float | None = None,
+    bounds: tuple[float, float, float, float] | None = None,
+    cutline: str | Path | None = None,
+    creation_options: Mapping[str, str] | None = None,
+    max_memory: int = DEFAULT_LIMIT,
+    overwrite: bool = False,
+    progress: Callable[[int], object] = lambda pixels: None,
+    **settings: Any,
+) -> Result:
+    """Segment one scene into a class mask, and probabilities if asked for, as Cloud-Optimized GeoTIFFs.
+
+    Args:
+        scene: anything GDAL opens.
+        output: the class mask; `SCENE_mask.tif` in the current folder when None.
+        model: a bundle's name or folder, or what `load` returned.
+        probabilities: where to write probabilities.
+        probability_dtype: `uint8` for round(254·p), or `float32`.
+        bidx: band numbers in the model's order; found by their names when None.
+        nodata: a value that means no data, beside the file's own.
+        bounds: left, bottom, right, top in the scene's CRS.
+        cutline: a vector file outside whose polygons nothing is predicted.
+        creation_options: of GDAL's COG driver.
+        max_memory: bytes to stay within.
+        overwrite: replace outputs that exist.
+        progress: called with the number of pixels finished since the last call.
+        **settings: as in `load`.
+
+    Raises:
+        GeosegError: one line that says what was wrong, what was got and what to do.
+    """
+    job = SceneJob(
+        str(scene), Path(output) if output else default_mask(scene),
+        Path(probabilities) if probabilities else None, probability_dtype, tuple(bidx) if bidx else None,
+        nodata, bounds, Path(cutline) if cutline else None, dict(creation_options or {}), max_memory,
+        overwrite,
+    )  # fmt: skip
+    ready = model if isinstance(model, Loaded) else load(model, example=job, **settings)
+    return predict_scene(job, ready.bundle, ready.settings, ready.engine, progress)
+
+
+def tile(scene: str | Path, folder: str | Path, **options: Any) -> int:
+    """Cut a scene into patch files for training, with an index; the options are those of `TileJob`.
+
+    Returns:
+        The number of patches.
+    """
+    return cut_tiles(TileJob(str(scene), Path(folder), **options))
+
+
+def default_mask(scene: str | Path, folder: Path = Path()) -> Path:
+    """`folder/SCENE_mask.tif`."""
+    return folder / f"{Path(scene).stem}_mask.tif"

@@ -1,0 +1,177 @@
+"""`geoseg predict`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geoseg.cli import options
+from geoseg.cli.progress import bar
+from geoseg.errors import GeosegError, OutputError
+
+SOME_FAILED = 3
+
+
+@click.command("predict")
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The mask, or a folder for many scenes."
+)
+@click.option(
+    "-m", "--model", default="buildings-trees", show_default=True, help="A bundle's name or folder."
+)
+@click.option(
+    "--probabilities",
+    type=click.Path(path_type=Path),
+    help="Write probabilities too, to this file or folder.",
+)
+@click.option(
+    "--probability-dtype", type=click.Choice(["uint8", "float32"]), default="uint8", show_default=True
+)
+@options.bidx
+@options.nodata
+@click.option("--bounds", type=float, nargs=4, metavar="L B R T", help="Only this box, in the scene's CRS.")
+@click.option(
+    "--cutline", type=click.Path(path_type=Path), help="Only inside the polygons of this vector file."
+)
+@click.option("--patch-size", type=int, help="Pixels; as the model's card says by default.")
+@click.option("--overlap", type=int, help="Pixels shared by neighbouring patches when blending.")
+@click.option(
+    "--stitch",
+    type=click.Choice(["blend", "exact", "crop"]),
+    default="blend",
+    show_default=True,
+    help="Blend patches, or crop them by the whole halo (exact) or one that keeps --tolerance (crop).",
+)
+@click.option(
+    "--tolerance", type=float, default=1e-3, show_default=True, help="Largest error that crop may leave."
+)
+@click.option("--median-blur", type=int, help="Side of the median filter, pixels; 0 for none.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Probability that makes a class; as calibrated by default.",
+)
+@click.option("--res", type=options.Resolution(), default="model", show_default=True,
+              help="Work at the model's pixel size, the scene's own, or a size in metres.")  # fmt: skip
+@click.option("--tta", type=click.Choice(["none", "flips", "d4"]), default="none", show_default=True,
+              help="Average over flipped and turned views: better, 4 or 8 times slower.")  # fmt: skip
+@click.option("--engine", type=click.Choice(["auto", "tensorflow"]), default="auto", show_default=True)
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Patches per call; chosen for the device by default."
+)
+@click.option("--max-memory", type=options.Bytes(), default="2G", show_default=True)
+@click.option(
+    "--co", "creation_options", type=options.Pair(), multiple=True, help="A COG creation option of GDAL."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@options.overwrite
+@options.as_json
+def command(
+    scenes: tuple[str, ...], output: Path | None, probabilities: Path | None, dry_run: bool, as_json: bool,
+    creation_options: tuple[tuple[str, str], ...], **choices: Any,
+) -> None:  # fmt: skip
+    r"""Turn each SCENE into a class mask (a Cloud-Optimized GeoTIFF on the same ground).
+
+    \b
+    geoseg predict scene.tif
+    geoseg predict scene.tif -o mask.tif --probabilities p.tif
+    geoseg predict scenes/*.tif -o masks/
+
+    The mask holds 0 for background, 1 … n for the model's classes, 255 where the scene has no data. Its
+    path is printed to stdout.
+    """
+    from geoseg.api import load
+
+    job_keys = ("bidx", "nodata", "bounds", "cutline", "max_memory", "overwrite", "probability_dtype")
+    common = {key: choices.pop(key) for key in job_keys}
+    jobs = _jobs(scenes, output, probabilities, options=dict(creation_options), **common)
+    _refuse(jobs, dry_run)
+    ready = load(example=jobs[0], **choices)
+    failed = 0
+    for job in jobs:
+        try:
+            _show(_survey(job, ready) if dry_run else _predict(job, ready), as_json)
+        except GeosegError as error:
+            if len(jobs) == 1:
+                raise
+            failed += 1
+            click.echo(f"geoseg: error: {' '.join(str(error).split())}", err=True)
+    if failed:
+        click.echo(f"geoseg: {failed} of {len(jobs)} scenes failed", err=True)
+        sys.exit(SOME_FAILED)
+
+
+def _jobs(
+    scenes: tuple[str, ...], output: Path | None, probabilities: Path | None, **common: Any
+) -> list[Any]:
+    """One job a scene; folders are named after the scenes."""
+    from geoseg.jobs import SceneJob
+
+    return [
+        SceneJob(
+            scene,
+            _target(scene, output, "mask", len(scenes) > 1) or Path(f"{Path(scene).stem}_mask.tif"),
+            _target(scene, probabilities, "probabilities", len(scenes) > 1),
+            **common,
+        )
+        for scene in scenes
+    ]
+
+
+def _target(scene: str, given: Path | None, kind: str, many: bool) -> Path | None:
+    """A file as it is given; in a folder, `SCENE_KIND.tif`."""
+    if given is None or not (many or given.is_dir()):
+        return given
+    if given.suffix.lower() in (".tif", ".tiff"):
+        raise OutputError(f"{given} is one file for many scenes; give a folder")
+    return given / f"{Path(scene).stem}_{kind}.tif"
+
+
+def _refuse(jobs: list[Any], dry_run: bool) -> None:
+    """Find clashes before any work is done; make the folders that were asked for."""
+    from geoseg.staging import check_absent
+
+    targets = [target for job in jobs for target in job.outputs]
+    twice = next((target for target in targets if targets.count(target) > 1), None)
+    if twice is not None:
+        raise OutputError(f"two scenes would both write {twice}; predict them into folders of their own")
+    if dry_run:
+        return
+    for target in targets:
+        if len(jobs) > 1:
+            target.parent.mkdir(parents=True, exist_ok=True)
+    check_absent(targets, jobs[0].overwrite)
+
+
+def _predict(job: Any, ready: Any) -> Any:
+    from geoseg.jobs import predict_scene
+
+    with bar(Path(job.scene).name) as progress:
+        return predict_scene(job, ready.bundle, ready.settings, ready.engine, progress)
+
+
+def _survey(job: Any, ready: Any) -> Any:
+    from geoseg.jobs import survey_scene
+
+    return survey_scene(job, ready.bundle, ready.settings, ready.engine)
+
+
+def _show(done: Any, as_json: bool) -> None:
+    """The summary as JSON, or the paths written (the plan, for a dry run)."""
+    table = asdict(done)
+    if as_json:
+        click.echo(json.dumps(table))
+    elif "outputs" in table:
+        click.echo("\n".join(table["outputs"]))
+    else:
+        click.echo("\n".join(f"{key:>14}  {_rounded(value)}" for key, value in table.items()))
+
+
+def _rounded(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value

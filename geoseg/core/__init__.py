@@ -1,0 +1,1 @@
+"""Arithmetic on arrays: windows, grids, tapers, filters, patches, stitching, masks, metrics. No files."""

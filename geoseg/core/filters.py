@@ -1,0 +1,115 @@
+"""Filters that run on pixels before they are cut into patches.
+
+A filter takes pixels whose invalid ones are filled already and says how much context it needs
+(`margin`); the reader reads that much more, filters, then crops, so that the answer is the same for
+any windowing: blur then cut equals cut then blur. Past the scene's own edge every filter repeats the
+edge pixel (OpenCV `BORDER_REPLICATE`, scipy `nearest`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from geoseg.errors import FilterError
+
+Pixels = NDArray[Any]
+Valid = NDArray[np.bool_]
+
+CV_DTYPES = {3: ("uint8", "uint16", "float32"), 5: ("uint8", "uint16", "float32")}
+
+
+class Filter(Protocol):
+    """What the reader asks of a filter."""
+
+    @property
+    def margin(self) -> int:
+        """Context needed on every side, pixels."""
+
+    def __call__(self, pixels: Pixels, valid: Valid) -> Pixels:
+        """Filter (h, w, bands) pixels; `valid` (h, w) is True where they are data. Same shape and dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoFilter:
+    """Leaves pixels as they are."""
+
+    margin: int = 0
+
+    def __call__(self, pixels: Pixels, valid: Valid) -> Pixels:
+        """Return `pixels` unchanged."""
+        return pixels
+
+
+@dataclass(frozen=True, slots=True)
+class MedianBlur:
+    """The median of a `kernel` × `kernel` square, band by band.
+
+    Raises:
+        FilterError: when `kernel` is not an odd number from 3 up.
+    """
+
+    kernel: int
+
+    def __post_init__(self) -> None:
+        if self.kernel < 3 or self.kernel % 2 == 0:
+            raise FilterError(f"a median kernel is an odd number from 3 up, or 0 for none; got {self.kernel}")
+
+    @property
+    def margin(self) -> int:
+        """Half the kernel."""
+        return self.kernel // 2
+
+    def __call__(self, pixels: Pixels, valid: Valid) -> Pixels:
+        """Blur (h, w, bands) pixels of any integer or float dtype without NaN."""
+        if pixels.dtype.name in CV_DTYPES.get(self.kernel, ("uint8",)):
+            bands = [
+                cv2.medianBlur(np.ascontiguousarray(pixels[..., b]), self.kernel)
+                for b in range(pixels.shape[-1])
+            ]
+            return np.stack(bands, axis=-1)
+        blurred: Pixels = ndimage.median_filter(pixels, size=(self.kernel, self.kernel, 1), mode="nearest")
+        return blurred
+
+
+def median_blur(kernel: int) -> Filter:
+    """The median filter with a `kernel` px square; none for a kernel of 0 or 1."""
+    return MedianBlur(kernel) if kernel > 1 else NoFilter()
+
+
+FILL_REACH = 32  # pixels; beyond it the fill is 0, far enough from data not to matter
+
+
+def fill_invalid(pixels: Pixels, valid: Valid, reach: int = FILL_REACH) -> Pixels:
+    """Replace invalid pixels by the nearest valid one, or by 0 where none is within `reach` pixels.
+
+    Without this, nodata values (0, 65535, NaN …) would draw an edge into the image that the network
+    has never seen. The limited reach makes the answer independent of the window that was read, as
+    long as the window has a margin of `reach`.
+
+    Args:
+        pixels: (h, w, bands), any dtype.
+        valid: (h, w) bool, True = has data.
+        reach: how far data is carried, pixels (5×5 chamfer distance of OpenCV).
+
+    Returns:
+        (h, w, bands) of the same dtype; `pixels` itself when all are valid.
+    """
+    if valid.all():
+        return pixels
+    if not valid.any():
+        return np.zeros_like(pixels)
+    distance, label = cv2.distanceTransformWithLabels(
+        (~valid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    source = np.zeros(label.max() + 1, np.intp)
+    source[label[valid]] = np.flatnonzero(valid)
+    flat = pixels.reshape(-1, pixels.shape[-1])
+    filled: Pixels = flat[source[label]]
+    filled[distance > reach] = 0
+    return filled

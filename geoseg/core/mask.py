@@ -1,0 +1,55 @@
+"""From probabilities to class masks and to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.filters import Valid
+from geoseg.core.stitch import Probabilities
+
+NODATA = 255
+TOP = 254  # the byte of probability 1
+
+Activation = Literal["sigmoid", "softmax"]
+
+
+def classify(
+    probabilities: Probabilities, valid: Valid, thresholds: Sequence[float], activation: Activation
+) -> NDArray[np.uint8]:
+    """Turn probabilities into class numbers.
+
+    With sigmoids a pixel belongs to the class that clears its threshold by most, and to the
+    background when none does. With a softmax it belongs to its most probable class.
+
+    Args:
+        probabilities: (h, w, classes) in 0 … 1.
+        valid: (h, w) bool, True = has data.
+        thresholds: one per class, 0 … 1; a softmax ignores them.
+        activation: the network's last layer.
+
+    Returns:
+        (h, w) uint8: 0 background, 1 … n classes in card order, 255 nodata.
+    """
+    if activation == "softmax":
+        mask = probabilities.argmax(-1) + 1
+    else:
+        margin = probabilities - np.asarray(thresholds, np.float32)
+        mask = np.where(margin.max(-1) >= 0, margin.argmax(-1) + 1, 0)
+    return np.where(valid, mask, NODATA).astype(np.uint8)
+
+
+def quantize(probabilities: Probabilities, valid: Valid) -> NDArray[np.uint8]:
+    """Probabilities 0 … 1 as bytes round(254·p), 255 where not valid; `dequantize` is the inverse."""
+    codes = np.rint(probabilities * TOP).astype(np.uint8)
+    codes[~valid] = NODATA
+    return codes
+
+
+def dequantize(codes: NDArray[np.uint8]) -> tuple[Probabilities, Valid]:
+    """Probabilities in 0 … 1 (float32, within 1/508 of what they were; 0 where not valid) and validity."""
+    valid = codes != NODATA
+    return np.where(valid, codes.astype(np.float32) / TOP, np.float32(0)), valid

@@ -1,0 +1,150 @@
+"""From a source of pixels to patches: read with context, fill, filter, reflect, cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.filters import FILL_REACH, Filter, NoFilter, Pixels, Valid, fill_invalid
+from geoseg.core.grid import Grid
+from geoseg.core.window import Window, whole
+
+RUN = 4096  # pixels: neighbouring patches are read, filtered and cut together up to this width
+
+
+class PixelSource(Protocol):
+    """Anything that hands out windows of pixels: a `geo.Scene` or an `ArraySource`."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+
+    @property
+    def bands(self) -> int:
+        """How many bands a read returns."""
+
+    def read(self, window: Window) -> tuple[Pixels, Valid]:
+        """Read a window inside the scene.
+
+        Returns:
+            (height, width, bands) pixels in the source's dtype, and (height, width) bool, True = has data.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArraySource:
+    """A scene in memory: `pixels` (h, w, bands) and `mask` (h, w) bool, True = has data (None: all)."""
+
+    pixels: NDArray[Any]
+    mask: Valid | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def bands(self) -> int:
+        """How many bands a read returns."""
+        return int(self.pixels.shape[2])
+
+    def read(self, window: Window) -> tuple[Pixels, Valid]:
+        """Copy a window out of the array."""
+        rows, cols = window.within(whole(self.shape))
+        valid = np.ones(window.shape, bool) if self.mask is None else self.mask[rows, cols].copy()
+        return self.pixels[rows, cols].copy(), valid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """One cell of the grid.
+
+    Attributes:
+        index: (row, column) in the grid.
+        pixels: (size, size, bands), filled, filtered, reflected past the scene's edges.
+        valid: (size, size) bool, True = has data; reflected likewise.
+    """
+
+    index: tuple[int, int]
+    pixels: Pixels
+    valid: Valid
+
+
+def read_clean(source: PixelSource, window: Window, filter_: Filter) -> tuple[Pixels, Valid]:
+    """Read a window inside the scene with its invalid pixels filled, and filter it.
+
+    The answer does not depend on how the scene is windowed.
+    """
+    outer = window.expand(filter_.margin).clip(source.shape)
+    pixels, valid = source.read(outer)
+    core = window.within(outer)
+    if not valid[core].any():
+        return pixels[core], valid[core]
+    if not valid.all():
+        outer = window.expand(filter_.margin + FILL_REACH).clip(source.shape)
+        pixels, valid = source.read(outer)
+        pixels = fill_invalid(pixels, valid)
+        core = window.within(outer)
+    return filter_(pixels, valid)[core], valid[core]
+
+
+def reflect(start: int, stop: int, length: int) -> NDArray[np.intp]:
+    """Indices `start … stop` folded into `0 … length` by reflection, as `numpy.pad(mode="reflect")`."""
+    if length == 1:
+        return np.zeros(stop - start, np.intp)
+    folded: NDArray[np.intp] = np.abs(np.arange(start, stop)) % (2 * length - 2)
+    return np.minimum(folded, 2 * length - 2 - folded)
+
+
+def read_reflected(source: PixelSource, window: Window, filter_: Filter) -> tuple[Pixels, Valid]:
+    """Like `read_clean`, for windows that may reach outside the scene."""
+    height, width = source.shape
+    rows = reflect(window.row, window.stop_row, height)
+    cols = reflect(window.col, window.stop_col, width)
+    top, left = int(rows.min()), int(cols.min())
+    inside = Window(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left)
+    pixels, valid = read_clean(source, inside, filter_)
+    if inside == window:
+        return pixels, valid
+    take = np.ix_(rows - top, cols - left)
+    return pixels[take], valid[take]
+
+
+def read_patches(
+    source: PixelSource, grid: Grid, area: Window | None = None, filter_: Filter | None = None
+) -> Iterator[Patch]:
+    """Cut the patches that contribute to `area`, row by row; patches without a valid pixel are left out.
+
+    Args:
+        source: the scene.
+        grid: the grid over the whole scene.
+        area: part of the scene to be covered; None for all of it.
+        filter_: applied with context before cutting; None for none.
+    """
+    rows, cols = grid.touching(area or whole(source.shape))
+    per_run = max(1, (RUN - grid.overlap) // grid.step)
+    for i in rows:
+        for first in range(cols.start, cols.stop, per_run):
+            yield from _read_run(
+                source, grid, i, range(first, min(first + per_run, cols.stop)), filter_ or NoFilter()
+            )
+
+
+def _read_run(source: PixelSource, grid: Grid, i: int, cols: range, filter_: Filter) -> Iterator[Patch]:
+    """The patches of neighbouring columns, read, filled and filtered as one window."""
+    left = grid.window((i, cols[0]))
+    run = Window(left.row, left.col, grid.size, (len(cols) - 1) * grid.step + grid.size)
+    pixels, valid = read_reflected(source, run, filter_)
+    for j in cols:
+        cell = grid.window((i, j)).within(run)
+        if _supported(grid, (i, j), valid[cell]):
+            yield Patch((i, j), pixels[cell], valid[cell])
+
+
+def _supported(grid: Grid, index: tuple[int, int], valid: Valid) -> bool:
+    """Whether a patch has a valid pixel among those that it contributes to the result."""
+    return bool(valid[grid.support(index).within(grid.window(index))].any())

@@ -1,0 +1,112 @@
+"""From the patches' probabilities back to the scene, one band of patches in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.filters import Valid
+from geoseg.core.grid import Grid
+from geoseg.core.taper import axis_weights
+from geoseg.core.window import Window, whole
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What the network says of one patch.
+
+    Attributes:
+        index: (row, column) in the grid.
+        probabilities: (size, size, classes) float32 in 0 … 1.
+        valid: (size, size) bool, True = has data.
+    """
+
+    index: tuple[int, int]
+    probabilities: Probabilities
+    valid: Valid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strip:
+    """Finished rows.
+
+    Attributes:
+        window: where they lie in the scene.
+        probabilities: (height, width, classes) float32 in 0 … 1; 0 where not valid.
+        valid: (height, width) bool, True = has data.
+    """
+
+    window: Window
+    probabilities: Probabilities
+    valid: Valid
+
+
+def stitch(
+    predictions: Iterable[Prediction], grid: Grid, classes: int, area: Window | None = None
+) -> Iterator[Strip]:
+    """Blend (or crop) overlapping patches into strips of finished rows, top to bottom, without gaps.
+
+    A pixel is the sum of its patches' probabilities times their weights, added in grid order, so the
+    same pixel has the same bits whatever `area` it was computed for.
+
+    Args:
+        predictions: in grid order (row by row); those left out count as invalid.
+        grid: the grid over the whole scene.
+        classes: how many probabilities a pixel has.
+        area: the part of the scene to assemble; None for all of it.
+    """
+    area = area or whole(grid.scene_shape)
+    row_weights, col_weights = axis_weights(grid.rows), axis_weights(grid.cols)
+    by_row = groupby(predictions, key=lambda prediction: prediction.index[0])
+    pending = next(by_row, None)
+    band = _Band(area, grid.size, classes)
+    rows, _ = grid.touching(area)
+    for i in rows:
+        if pending is not None and pending[0] == i:
+            for prediction in pending[1]:
+                weights = row_weights[i][:, None] * col_weights[prediction.index[1]][None, :]
+                band.add(prediction, weights, grid)
+            pending = next(by_row, None)
+        done = grid.rows.support(i + 1)[0] if i + 1 < rows.stop else area.stop_row
+        if done > band.top:
+            yield band.pop(done)
+
+
+class _Band:
+    """The rows that are still being summed."""
+
+    def __init__(self, area: Window, height: int, classes: int) -> None:
+        self.area = area
+        self.top = area.row
+        self.sums = np.zeros((height, area.width, classes), np.float32)
+        self.valid = np.zeros((height, area.width), bool)
+
+    def add(self, prediction: Prediction, weights: NDArray[np.float32], grid: Grid) -> None:
+        """Add one patch, weighted, where its support meets the rows at hand."""
+        rows = Window(self.top, self.area.col, self.area.stop_row - self.top, self.area.width)
+        target = grid.support(prediction.index).intersect(rows)
+        source, goal = target.within(grid.window(prediction.index)), target.within(rows)
+        self.sums[goal] += weights[source][..., None] * prediction.probabilities[source]
+        self.valid[goal] |= prediction.valid[source]
+
+    def pop(self, stop: int) -> Strip:
+        """Take out the rows above `stop` and move the rest up."""
+        height = stop - self.top
+        window = Window(self.top, self.area.col, height, self.area.width)
+        sums, valid = self.sums[:height].copy(), self.valid[:height].copy()
+        sums[~valid] = 0
+        self._shift(height)
+        self.top = stop
+        return Strip(window, np.minimum(sums, 1, out=sums), valid)
+
+    def _shift(self, height: int) -> None:
+        for plane in (self.sums, self.valid):
+            kept = len(plane) - height
+            plane[:kept] = plane[height:].copy() if kept < height else plane[height:]
+            plane[kept:] = 0

@@ -1,0 +1,45 @@
+"""Every error that geoseg raises on purpose.
+
+    GeosegError                 the base: the command line prints it as one line and exits 1
+    ├── SceneError              an input raster cannot be opened, read or used
+    ├── GridError               sizes, overlaps or strides that do not fit together
+    ├── FilterError             a filter's parameters, or data that it cannot filter
+    ├── ModelError              a network that cannot be built, or whose graph cannot be analysed
+    ├── BundleError             a model bundle is missing, incomplete, altered or does not fit the scene
+    ├── EngineError             an inference engine is absent or failed
+    └── OutputError             an output exists already, cannot be written, or its options are wrong
+
+A message says what was wrong, what was got and what to do about it, in one line.
+"""
+
+
+class GeosegError(Exception):
+    """Base of all errors that a user can cause and mend."""
+
+
+class SceneError(GeosegError, ValueError):
+    """An input raster cannot be opened, read or used."""
+
+
+class GridError(GeosegError, ValueError):
+    """Sizes, overlaps or strides that do not fit together."""
+
+
+class FilterError(GeosegError, ValueError):
+    """A filter's parameters, or data that it cannot filter."""
+
+
+class ModelError(GeosegError, ValueError):
+    """A network that cannot be built, or whose graph cannot be analysed."""
+
+
+class BundleError(GeosegError, ValueError):
+    """A model bundle is missing, incomplete, altered or does not fit the scene."""
+
+
+class EngineError(GeosegError, RuntimeError):
+    """An inference engine is absent or failed."""
+
+
+class OutputError(GeosegError, OSError):
+    """An output exists already, cannot be written, or its options are wrong."""

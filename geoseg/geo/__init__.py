@@ -1,0 +1,1 @@
+"""The thin layer between arrays and files: georeference, scenes, mosaics."""

@@ -1,0 +1,28 @@
+"""Polygons outside which a scene is not looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from geoseg.errors import SceneError
+
+
+def read_cutline(path: Path, crs: Any) -> tuple[dict[str, Any], ...]:
+    """The polygons of a vector file as GeoJSON-like geometries in `crs` (None: taken as they are).
+
+    Raises:
+        SceneError: when the file cannot be read or holds no polygon.
+    """
+    import geopandas
+
+    try:
+        frame = geopandas.read_file(path)
+    except Exception as error:
+        raise SceneError(f"cannot read the cutline {path}: {' '.join(str(error).split())}") from error
+    if frame.crs is not None and crs is not None:
+        frame = frame.to_crs(crs.to_wkt())
+    shapes = [shape for shape in frame.geometry if shape is not None and shape.area > 0]
+    if not shapes:
+        raise SceneError(f"the cutline {path} holds no polygon; give a file with at least one")
+    return tuple(shape.__geo_interface__ for shape in shapes)

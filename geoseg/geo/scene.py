@@ -1,0 +1,241 @@
+"""A raster as pixels + validity + georeference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.features import geometry_mask
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RioWindow
+
+from geoseg.core.filters import Pixels, Valid
+from geoseg.core.scaling import Scaling, guess_scaling
+from geoseg.core.window import Window
+from geoseg.errors import SceneError
+from geoseg.geo.bands import choose_bands
+from geoseg.geo.cutline import read_cutline
+from geoseg.geo.geobox import GeoBox, resampled
+
+log = logging.getLogger(__name__)
+
+MAX_BLOCK_BYTES = 2**31  # GDAL decodes whole blocks; a header may claim any size
+SAMPLES = 8  # windows across and down that `Scene.scaling` looks at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """An open raster that satisfies `core.patches.PixelSource`. Use `open_scene`.
+
+    Attributes:
+        name: what the user called it.
+        dataset: the rasterio dataset, or the warped view of it, that is read.
+        geobox: its pixel plane.
+        indexes: band numbers in the model's order.
+        nodata: one value per index, or None; a pixel is nodata when all its bands are.
+        masked: whether the dataset has a mask or alpha band.
+        cutline: geometries in the scene's CRS; pixels whose centre is outside all are invalid.
+    """
+
+    name: str
+    dataset: Any
+    geobox: GeoBox
+    indexes: tuple[int, ...]
+    nodata: tuple[float | None, ...]
+    masked: bool
+    cutline: tuple[Any, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.geobox.shape
+
+    @property
+    def bands(self) -> int:
+        """How many bands a read returns."""
+        return len(self.indexes)
+
+    @property
+    def dtype(self) -> str:
+        """The numpy name of the pixels' dtype."""
+        return str(np.result_type(*(self.dataset.dtypes[i - 1] for i in self.indexes)))
+
+    def read(self, window: Window) -> tuple[Pixels, Valid]:
+        """Read a window inside the scene.
+
+        Returns:
+            (height, width, bands) pixels in the raster's dtype, and (height, width) bool, True = has data.
+
+        Raises:
+            SceneError: when the file is damaged there.
+        """
+        place = RioWindow(window.col, window.row, window.width, window.height)
+        try:
+            planes = self.dataset.read(self.indexes, window=place)
+            mask = self.dataset.read_masks(self.indexes[0], window=place) if self.masked else None
+        except (RasterioError, MemoryError, ValueError) as error:
+            raise SceneError(
+                f"{self.name}: cannot read rows {window.row} to {window.stop_row}: {_reason(error)}; "
+                "the file is damaged or incomplete, fetch it again"
+            ) from error
+        pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
+        return pixels, self._validity(pixels, mask, window)
+
+    def _validity(self, pixels: Pixels, mask: Any, window: Window) -> Valid:
+        """The AND of mask, nodata value, finite values and cutline."""
+        valid = np.ones(window.shape, bool) if mask is None else mask > 0
+        if any(value is not None for value in self.nodata):
+            valid &= _has_data(pixels, self.nodata)
+        if np.issubdtype(pixels.dtype, np.inexact):
+            valid &= np.isfinite(pixels).all(-1)
+        if self.cutline and valid.any():
+            transform = self.geobox.window(window).transform
+            valid &= geometry_mask(self.cutline, window.shape, transform, invert=True)
+        return valid
+
+    def scaling(self) -> Scaling:
+        """The scaling to 0 … 255 that suits the raster, guessed from windows spread over it."""
+        if self.dtype == "uint8":
+            return Scaling()
+        return guess_scaling(self.dtype, np.concatenate(list(self._sample())))
+
+    def _sample(self, side: int = 128) -> Iterator[Any]:
+        """Valid values of a lattice of small windows, flat."""
+        height, width = self.shape
+        for row in np.linspace(0, max(0, height - side), SAMPLES).astype(int):
+            for col in np.linspace(0, max(0, width - side), SAMPLES).astype(int):
+                pixels, valid = self.read(Window(int(row), int(col), side, side).clip(self.shape))
+                yield pixels[valid].ravel()
+
+
+@contextmanager
+def open_scene(
+    path: str | Path,
+    bands: Sequence[str] = ("red", "green", "blue"),
+    *,
+    bidx: Sequence[int] | None = None,
+    nodata: float | None = None,
+    sizes_m: tuple[float, float] | None = None,
+    cutline: Path | None = None,
+) -> Iterator[Scene]:
+    """Open a raster for reading, and close it at the end of the `with` block.
+
+    Args:
+        path: anything GDAL opens.
+        bands: band names in the model's order.
+        bidx: band numbers to use instead of looking for the names.
+        nodata: a value that means no data, beside the file's own.
+        sizes_m: smallest and largest pixel size to work at, metres; None keeps the raster's pixels.
+        cutline: a vector file; pixels outside its polygons have no data.
+
+    Raises:
+        SceneError: when it cannot be opened or used.
+    """
+    with ExitStack() as stack:
+        dataset = stack.enter_context(_open(path))
+        _check(dataset, path)
+        indexes = choose_bands(dataset, bands, bidx)
+        box = _geobox(dataset)
+        if not box.georeferenced:
+            log.warning("%s has no georeference: outputs are in pixel coordinates", path)
+        elif box.crs is None:
+            log.warning("%s has no CRS: its coordinates are kept as they are", path)
+        target = resampled(box, sizes_m) if sizes_m else box
+        values = tuple(dataset.nodatavals[i - 1] if nodata is None else nodata for i in indexes)
+        masked = MaskFlags.per_dataset in dataset.mask_flag_enums[indexes[0] - 1]
+        if target is not box:
+            log.info("%s: resampled from %s to %s px to suit the model (--res native turns it off)",
+                     path, "×".join(map(str, box.shape)), "×".join(map(str, target.shape)))  # fmt: skip
+            dataset = stack.enter_context(_warped(dataset, target, values[0], masked))
+        shapes = read_cutline(cutline, target.crs) if cutline else ()
+        yield Scene(str(path), dataset, target, tuple(indexes), values, masked, shapes)
+
+
+def _open(path: str | Path) -> Any:
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except (RasterioError, OSError) as error:
+        raise SceneError(f"cannot open {path}: {_reason(error)}; give a raster that GDAL can read") from error
+
+
+def _check(dataset: Any, path: str | Path) -> None:
+    """Refuse what a plain read would choke on."""
+    if dataset.count == 0:
+        raise SceneError(f"{path}: it holds no band, only subdatasets; give one of them, see gdalinfo")
+    kinds = {str(d) for d in dataset.dtypes}
+    if any("complex" in kind for kind in kinds):
+        raise SceneError(f"{path}: its pixels are complex numbers; give an image of real numbers")
+    height, width = dataset.block_shapes[0]
+    together = dataset.count if dataset.interleaving and dataset.interleaving.name == "pixel" else 1
+    size = height * width * together * np.dtype(dataset.dtypes[0]).itemsize
+    if size > MAX_BLOCK_BYTES:
+        raise SceneError(
+            f"{path}: its header claims blocks of {size / 2**30:.0f} GiB ({dataset.count} bands); "
+            "the file is damaged, or rewrite it in tiles with gdal_translate -co TILED=YES"
+        )
+
+
+def _geobox(dataset: Any) -> GeoBox:
+    points, crs = dataset.gcps
+    transform = Affine(*dataset.transform[:6])
+    if points and transform.is_identity:
+        return GeoBox(dataset.shape, transform, crs, tuple(points))
+    return GeoBox(dataset.shape, transform, dataset.crs)
+
+
+def _warped(dataset: Any, box: GeoBox, nodata: float | None, masked: bool) -> Any:
+    """A view of the dataset on another pixel plane of the same CRS."""
+    finer = box.shape[0] > dataset.height
+    try:
+        return WarpedVRT(
+            dataset, crs=box.crs, transform=box.transform, height=box.shape[0], width=box.shape[1],
+            resampling=Resampling.bilinear if finer else Resampling.average,
+            src_nodata=nodata, nodata=nodata, tolerance=0,
+            add_alpha=masked and "alpha" not in [kind.name for kind in dataset.colorinterp],
+        )  # fmt: skip
+    except (RasterioError, ValueError) as error:
+        raise SceneError(
+            f"{dataset.name}: cannot be resampled: {_reason(error)}; --res native keeps its pixels"
+        ) from error
+
+
+def _has_data(pixels: Pixels, nodata: Sequence[float | None]) -> Valid:
+    """(h, w) bool: False where every band holds its nodata value."""
+    valid = np.zeros(pixels.shape[:2], bool)
+    for band, value in enumerate(nodata):
+        plane = pixels[..., band]
+        if value is None:
+            valid[:] = True
+        elif np.isnan(value):
+            valid |= ~np.isnan(plane)
+        else:
+            valid |= plane != plane.dtype.type(value) if _fits(value, plane.dtype) else True
+    return valid
+
+
+def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype can hold a nodata value at all."""
+    if not np.issubdtype(dtype, np.integer):
+        return True
+    info = np.iinfo(dtype)
+    return float(value).is_integer() and info.min <= value <= info.max
+
+
+def _reason(error: BaseException) -> str:
+    """The deepest message of a chain of errors, as one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,244 @@
+"""Join the pipeline to files: one scene in, a class mask and probabilities out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from geoseg.core.batching import batches
+from geoseg.core.mask import NODATA
+from geoseg.core.patches import read_patches, read_reflected
+from geoseg.core.window import Window
+from geoseg.geo.scene import Scene, open_scene
+from geoseg.memory import DEFAULT_LIMIT, estimate, stripes
+from geoseg.models.bundle import Bundle
+from geoseg.outputs import Output, mask_output, probability_output, rasters
+from geoseg.pipeline import Stages, segment
+from geoseg.runtime.engine import Engine
+from geoseg.runtime.tta import augmented
+from geoseg.settings import Settings
+from geoseg.staging import staged
+
+
+@dataclass(frozen=True, slots=True)
+class SceneJob:
+    """One scene, what to read of it, and where the results go.
+
+    Attributes:
+        scene: anything GDAL opens.
+        mask: the class mask to write.
+        probabilities: the probabilities to write, None for none.
+        probability_dtype: `uint8` for round(254·p), or `float32`.
+        bidx: band numbers to use; None to find them by name.
+        nodata: a value that means no data, beside the file's own.
+        bounds: left, bottom, right, top in the scene's CRS; None for the whole scene.
+        cutline: a vector file outside whose polygons nothing is predicted.
+        options: COG creation options.
+        max_memory: bytes to stay within.
+        overwrite: replace outputs that exist.
+    """
+
+    scene: str
+    mask: Path
+    probabilities: Path | None = None
+    probability_dtype: Literal["uint8", "float32"] = "uint8"
+    bidx: tuple[int, ...] | None = None
+    nodata: float | None = None
+    bounds: tuple[float, float, float, float] | None = None
+    cutline: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    max_memory: int = DEFAULT_LIMIT
+    overwrite: bool = False
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files that the job writes."""
+        return (self.mask,) if self.probabilities is None else (self.mask, self.probabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was done with a scene.
+
+    Attributes:
+        scene: its name.
+        outputs: the files written.
+        height: rows of the outputs.
+        width: columns of the outputs.
+        pixel_size_m: ground size of their pixels, None when unknown.
+        pixels: pixels by class name, with `background` and `nodata`.
+        patches: patches that went through the network.
+        skipped: patches without a valid pixel, which cost nothing.
+        seconds: wall time.
+        engine: what ran the network.
+        stages: seconds that each stage was at work; they overlap.
+    """
+
+    scene: str
+    outputs: tuple[str, ...]
+    height: int
+    width: int
+    pixel_size_m: float | None
+    pixels: Mapping[str, int]
+    patches: int
+    skipped: int
+    seconds: float
+    engine: str
+    stages: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a run would do (`--dry-run`).
+
+    Attributes:
+        scene: its name.
+        height: rows of the outputs.
+        width: columns of the outputs.
+        pixel_size_m: ground size of their pixels, None when unknown.
+        patches: patches that would go through the network.
+        skipped: patches without a valid pixel.
+        read_bytes: bytes of pixels in those patches.
+        memory_bytes: expected peak.
+        seconds: expected time, from one timed batch and the time it took to read the scene.
+    """
+
+    scene: str
+    height: int
+    width: int
+    pixel_size_m: float | None
+    patches: int
+    skipped: int
+    read_bytes: int
+    memory_bytes: int
+    seconds: float
+
+
+@contextmanager
+def open_job(job: SceneJob, bundle: Bundle, settings: Settings) -> Iterator[tuple[Scene, Window]]:
+    """Open a job's scene as its model wants it, with the window to work on."""
+    with open_scene(
+        job.scene,
+        bundle.card.bands,
+        bidx=job.bidx,
+        nodata=job.nodata,
+        sizes_m=settings.pixel_sizes_m,
+        cutline=job.cutline,
+    ) as scene:
+        box = scene.geobox
+        yield scene, box.window_of(job.bounds) if job.bounds else box.whole()
+
+
+def predict_scene(
+    job: SceneJob,
+    bundle: Bundle,
+    settings: Settings,
+    engine: Engine,
+    progress: Callable[[int], object] = lambda pixels: None,
+) -> Result:
+    """Segment a scene into a class mask (and probabilities) on its own ground, in bounded memory.
+
+    Args:
+        job: the scene and its outputs.
+        bundle: the model, for its classes and name.
+        settings: how to run it.
+        engine: the model, loaded.
+        progress: called with the number of pixels finished since the last call.
+
+    Raises:
+        GeosegError: when the scene cannot be used or an output not written; no output is left then.
+    """
+    start = time.perf_counter()
+    stages, counts = Stages(), np.zeros(256, np.int64)
+    with (
+        staged(*job.outputs, overwrite=job.overwrite) as paths,
+        open_job(job, bundle, settings) as (scene, area),
+        rasters(paths, _outputs(job, bundle, settings, scene, area)) as stripe_writer,
+    ):
+        grid, scaling = settings.grid(scene.shape), scene.scaling()
+        columns = stripes(area, settings, engine.classes, job.max_memory)
+        for stripe in columns:
+            append = stripe_writer(Window(0, stripe.col - area.col, stripe.height, stripe.width))
+            flow = segment(
+                scene, augmented(engine, settings.tta), grid,
+                filter_=settings.filter, scaling=scaling, area=stripe, stages=stages,
+            )  # fmt: skip
+            with closing(flow) as strips:
+                for strip in strips:
+                    counts += np.bincount(append(strip)[0].ravel(), minlength=256)
+                    progress(strip.valid.size)
+    planned = sum(math.prod(map(len, grid.touching(stripe))) for stripe in columns)
+    return Result(
+        job.scene, tuple(map(str, job.outputs)), area.height, area.width, pixel_size(scene),
+        _named(counts, bundle), stages.patches, planned - stages.patches,
+        time.perf_counter() - start, engine.name, dict(stages.seconds),
+    )  # fmt: skip
+
+
+def survey_scene(job: SceneJob, bundle: Bundle, settings: Settings, engine: Engine) -> Survey:
+    """Say what `predict_scene` would do, by reading the scene once and timing one batch."""
+    with open_job(job, bundle, settings) as (scene, area):
+        grid, scaling, start = settings.grid(scene.shape), scene.scaling(), time.perf_counter()
+        columns = stripes(area, settings, engine.classes, job.max_memory)
+        patches, batch = 0, None
+        for stripe in columns:
+            found = read_patches(scene, grid, stripe, settings.filter)
+            for batch in batches(found, engine.batch_size, scaling):
+                patches += len(batch.patches)
+        reading = time.perf_counter() - start
+        planned = sum(math.prod(map(len, grid.touching(stripe))) for stripe in columns)
+    rate = _seconds_per_patch(augmented(engine, settings.tta), batch.pixels) if batch is not None else 0.0
+    size = np.dtype(scene.dtype).itemsize * scene.bands * grid.size**2
+    memory = estimate(area, settings, engine.classes, job.max_memory)
+    return Survey(
+        job.scene, area.height, area.width, pixel_size(scene), patches, planned - patches,
+        patches * size, memory, max(reading, patches * rate),
+    )  # fmt: skip
+
+
+def pixel_size(scene: Scene) -> float | None:
+    """The ground size of a scene's pixels in metres (geometric mean of both sides), None when unknown."""
+    size = scene.geobox.pixel_size_m()
+    return None if size is None else math.sqrt(size[0] * size[1])
+
+
+def _outputs(job: SceneJob, bundle: Bundle, settings: Settings, scene: Scene, area: Window) -> list[Output]:
+    box = scene.geobox.window(area)
+    outputs = [mask_output(box, bundle, settings, job.options)]
+    if job.probabilities is not None:
+        outputs.append(probability_output(box, bundle, settings, job.options, job.probability_dtype))
+    return outputs
+
+
+def _named(counts: np.ndarray, bundle: Bundle) -> dict[str, int]:
+    names = ["background", *(spec.name for spec in bundle.card.classes)]
+    return {name: int(counts[value]) for value, name in enumerate(names)} | {"nodata": int(counts[NODATA])}
+
+
+def _seconds_per_patch(engine: Engine, pixels: np.ndarray) -> float:
+    engine(pixels)  # compiles
+    start = time.perf_counter()
+    engine(pixels)
+    return (time.perf_counter() - start) / len(pixels)
+
+
+def measured(settings: Settings, job: SceneJob, bundle: Bundle, tolerance: float) -> Settings:
+    """Settings whose halo is the smallest that keeps `tolerance` in the middle of a job's scene."""
+    from geoseg.models.measured import measured_halo
+
+    side = settings.patch_size + 2 * bundle.card.halo
+    with open_job(job, bundle, settings) as (scene, area):
+        row, col = area.row + (area.height - side) // 2, area.col + (area.width - side) // 2
+        pixels, _ = read_reflected(scene, Window(row, col, side, side), settings.filter)
+        images = scene.scaling()(pixels)[None]
+    halo = measured_halo(
+        bundle.load_keras(), tolerance=tolerance, patch_size=settings.patch_size, images=images
+    )
+    return replace(settings, halo=halo)

@@ -1,0 +1,128 @@
+"""Keras models on TensorFlow (default) or JAX, whichever `KERAS_BACKEND` names."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.stitch import Probabilities
+from geoseg.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Swallow what native libraries print while they start; Python's own errors still get through."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a path
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def import_keras() -> Any:
+    """Keras, started without the framework's banner."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_stderr():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow  # noqa: F401 - its banner comes with the first import
+    return keras
+
+
+class KerasEngine:
+    """Runs a Keras model on batches of one shape, compiled once; halves the batch when memory runs out.
+
+    Attributes are those of `runtime.engine.Engine`.
+    """
+
+    def __init__(self, model: Any, *, classes: int, stride: int, halo: int, batch_size: int) -> None:
+        backend = import_keras().backend.backend()
+        self.classes, self.stride, self.halo = classes, stride, halo
+        self.batch_size = batch_size
+        self.name = f"{backend} ({device(backend)})"
+        self._forward, self._exhausted = _compiled(model, backend)
+
+    def __call__(self, batch: NDArray[Any]) -> Probabilities:
+        """See `Engine`. Larger batches than `batch_size` are run in parts."""
+        size = self.batch_size
+        try:
+            parts = [self._forward(_padded(batch[i : i + size], size)) for i in range(0, len(batch), size)]
+        except self._exhausted as error:
+            if size == 1:
+                raise EngineError(
+                    f"one patch of {batch.shape[1]} px does not fit into the device's memory; "
+                    "use a smaller --patch-size"
+                ) from error
+            self.batch_size = size // 2
+            log.warning("out of memory with %d patches a batch; going on with %d", size, self.batch_size)
+            return self(batch)
+        return np.concatenate(parts)[: len(batch)] if len(parts) > 1 else parts[0][: len(batch)]
+
+
+def _padded(batch: NDArray[Any], size: int) -> NDArray[Any]:
+    missing = size - len(batch)
+    return np.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1)) if missing else batch
+
+
+def device(backend: str) -> str:
+    """`GPU` or `CPU`, as the framework sees it."""
+    with quiet_stderr():
+        if backend == "tensorflow":
+            import tensorflow as tf
+
+            return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        import jax
+
+        return str(jax.default_backend()).upper()
+
+
+Forward = Callable[[NDArray[Any]], Probabilities]
+
+
+def _compiled(model: Any, backend: str) -> tuple[Forward, type[Exception]]:
+    """The model as a function of numpy arrays, and the error that means `out of memory`."""
+    if backend == "tensorflow":
+        return _on_tensorflow(model)
+    if backend == "jax":
+        return _on_jax(model)
+    raise EngineError(
+        f"geoseg runs Keras on tensorflow or jax, got KERAS_BACKEND={backend}; choose one of them"
+    )
+
+
+def _finest(outputs: Any) -> Any:
+    """The last head of a network with deep supervision; the only one of others."""
+    return outputs[-1] if isinstance(outputs, (list, tuple)) else outputs
+
+
+def _on_tensorflow(model: Any) -> tuple[Forward, type[Exception]]:
+    import tensorflow as tf
+
+    graph: Any = tf.function(lambda x: _finest(model(tf.cast(x, tf.float32), training=False)))
+    return lambda x: graph(tf.constant(x)).numpy(), tf.errors.ResourceExhaustedError
+
+
+def _on_jax(model: Any) -> tuple[Forward, type[Exception]]:
+    import jax
+
+    weights = [
+        [v.value for v in group] for group in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    pure: Any = jax.jit(
+        lambda w, x: _finest(model.stateless_call(*w, x.astype("float32"), training=False)[0])
+    )
+    return lambda x: np.asarray(pure(weights, x), np.float32), jax.errors.JaxRuntimeError
