@@ -16,6 +16,7 @@ from geoseg.core.batching import batches
 from geoseg.core.mask import NODATA
 from geoseg.core.patches import read_patches, read_reflected
 from geoseg.core.window import Window
+from geoseg.geo.gdal import session
 from geoseg.geo.scene import Scene, open_scene
 from geoseg.memory import DEFAULT_LIMIT, estimate, stripes
 from geoseg.models.bundle import Bundle
@@ -158,6 +159,7 @@ def predict_scene(
     start = time.perf_counter()
     stages, counts = Stages(), np.zeros(256, np.int64)
     with (
+        session(),
         staged(*job.outputs, overwrite=job.overwrite) as paths,
         open_job(job, bundle, settings) as (scene, area),
         rasters(paths, _outputs(job, bundle, settings, scene, area)) as stripe_writer,
@@ -184,7 +186,7 @@ def predict_scene(
 
 def survey_scene(job: SceneJob, bundle: Bundle, settings: Settings, engine: Engine) -> Survey:
     """Say what `predict_scene` would do, by reading the scene once and timing one batch."""
-    with open_job(job, bundle, settings) as (scene, area):
+    with session(), open_job(job, bundle, settings) as (scene, area):
         grid, scaling, start = settings.grid(scene.shape), scene.scaling(), time.perf_counter()
         columns = stripes(area, settings, engine.classes, job.max_memory)
         patches, batch = 0, None

@@ -33,6 +33,16 @@ class Commands(click.Group):
             sys.exit(INTERRUPTED)
 
 
+def _log_to_stderr(level: int) -> None:
+    """Messages of geoseg alone: what GDAL mutters about a damaged file is in the error that follows."""
+    for number, name in ((logging.WARNING, "warning"), (logging.INFO, "info"), (logging.DEBUG, "debug")):
+        logging.addLevelName(number, name)
+    logging.basicConfig(
+        stream=sys.stderr, format="geoseg: %(levelname)s: %(message)s", level=logging.CRITICAL
+    )
+    logging.getLogger("geoseg").setLevel(level)
+
+
 def _terminate(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -49,10 +59,7 @@ def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
     3 some of many scenes failed.
     """
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(stream=sys.stderr, format="geoseg: %(levelname)s: %(message)s")
-    logging.addLevelName(logging.WARNING, "warning")
-    logging.addLevelName(logging.INFO, "info")
-    logging.getLogger("geoseg").setLevel(level)
+    _log_to_stderr(level)
     ctx.obj = {"quiet": quiet}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SceneError
+from geoseg.geo.gdal import translated
 
 
 def read_cutline(path: Path, crs: Any) -> tuple[dict[str, Any], ...]:
@@ -16,10 +17,8 @@ def read_cutline(path: Path, crs: Any) -> tuple[dict[str, Any], ...]:
     """
     import geopandas
 
-    try:
+    with translated(SceneError, f"cannot read the cutline {path}", "give a vector file of polygons"):
         frame = geopandas.read_file(path)
-    except Exception as error:
-        raise SceneError(f"cannot read the cutline {path}: {' '.join(str(error).split())}") from error
     if frame.crs is not None and crs is not None:
         frame = frame.to_crs(crs.to_wkt())
     shapes = [shape for shape in frame.geometry if shape is not None and shape.area > 0]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RioWindow
@@ -19,6 +17,7 @@ from rasterio.windows import Window as RioWindow
 from geoseg.core.mask import NODATA
 from geoseg.core.window import Window
 from geoseg.errors import SceneError
+from geoseg.geo.gdal import open_raster, translated
 from geoseg.geo.geobox import GeoBox
 
 Labels = Callable[[Window], NDArray[np.uint8]]
@@ -51,38 +50,45 @@ def open_labels(path: Path, box: GeoBox, class_field: str = "class") -> Iterator
 
 @contextmanager
 def _raster(path: Path, box: GeoBox) -> Iterator[Labels]:
-    try:
-        with rasterio.open(path) as dataset:
-            if dataset.crs is None or box.crs is None:
-                if dataset.shape != box.shape:
-                    raise SceneError(
-                        f"{path}: labels without a CRS must have the scene's {box.shape} px, "
-                        f"got {dataset.shape}; georeference them or cut them to it"
-                    )
-                yield lambda window: _read(dataset, window)
-                return
-            height, width = box.shape
-            with WarpedVRT(
-                dataset, crs=box.crs, transform=box.transform, height=height, width=width,
-                resampling=Resampling.nearest, nodata=NODATA,
-            ) as view:  # fmt: skip
-                yield lambda window: _read(view, window)
-    except (RasterioError, OSError) as error:
-        raise SceneError(f"cannot read labels {path}: {' '.join(str(error).split())}") from error
+    with ExitStack() as stack:
+        with _reading(path):
+            dataset = stack.enter_context(open_raster(path))
+        if dataset.crs is not None and box.crs is not None:
+            with _reading(path):
+                dataset = stack.enter_context(_aligned(dataset, box))
+        elif dataset.shape != box.shape:
+            raise SceneError(
+                f"{path}: labels without a CRS must have the scene's {box.shape} px, "
+                f"got {dataset.shape}; georeference them or cut them to it"
+            )
+        yield lambda window: _read(dataset, window)
+
+
+def _aligned(dataset: Any, box: GeoBox) -> Any:
+    """A view of labels on the scene's pixels, the nearest label for each."""
+    return WarpedVRT(
+        dataset, crs=box.crs, transform=box.transform, height=box.shape[0], width=box.shape[1],
+        resampling=Resampling.nearest, nodata=NODATA,
+    )  # fmt: skip
+
+
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return translated(
+        SceneError, f"cannot read labels {path}", "give a raster or vector file that GDAL can read"
+    )
 
 
 def _read(dataset: Any, window: Window) -> NDArray[np.uint8]:
-    values = dataset.read(1, window=RioWindow(window.col, window.row, window.width, window.height))
+    with _reading(Path(dataset.name)):
+        values = dataset.read(1, window=RioWindow(window.col, window.row, window.width, window.height))
     return np.asarray(values, np.uint8)
 
 
 def _polygons(path: Path, box: GeoBox, class_field: str) -> Labels:
     import geopandas
 
-    try:
+    with _reading(path):
         frame = geopandas.read_file(path)
-    except Exception as error:
-        raise SceneError(f"cannot read labels {path}: {' '.join(str(error).split())}") from error
     if frame.crs is not None and box.crs is not None:
         frame = frame.to_crs(box.crs.to_wkt())
     classes = _classes(frame, class_field, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +13,11 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RioWindow
 
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
+from geoseg.geo.gdal import translated
 from geoseg.geo.geobox import GeoBox
 
 BLOCK = 512
@@ -71,7 +71,8 @@ class StripWriter:
     def _write(self, count: int) -> None:
         rows = np.concatenate(self._held) if len(self._held) > 1 else self._held[0]
         window = RioWindow(self._columns.col, self._row, self._columns.width, count)
-        self._dataset.write(rows[:count].transpose(2, 0, 1), window=window)
+        with _writing(Path(self._dataset.name)):
+            self._dataset.write(rows[:count].transpose(2, 0, 1), window=window)
         self._held = [rows[count:]] if count < len(rows) else []
         self._row += count
 
@@ -89,12 +90,11 @@ def draft(path: Path, spec: RasterSpec) -> Iterator[Any]:
         nodata=spec.nodata, crs=box.crs, tiled=True, blockxsize=BLOCK, blockysize=BLOCK,
         compress="zstd", zstd_level=1, interleave="band", sparse_ok=True, bigtiff="if_safer",
     )  # fmt: skip
-    try:
-        with rasterio.open(path, "w", **profile, **_place(box)) as dataset:
-            _describe(dataset, spec)
-            yield dataset
-    except RasterioError as error:
-        raise OutputError(f"cannot write {path.name}: {error}; is the disk full?") from error
+    with _writing(path):
+        dataset = rasterio.open(path, "w", **profile, **_place(box))
+    with dataset:
+        _describe(dataset, spec)
+        yield dataset
 
 
 def to_cog(source: Path, target: Path, spec: RasterSpec) -> None:
@@ -108,14 +108,15 @@ def to_cog(source: Path, target: Path, spec: RasterSpec) -> None:
         "overview_resampling": spec.overviews, "predictor": "no" if spec.overviews == "mode" else "yes",
     }  # fmt: skip
     options |= {key.lower(): value for key, value in spec.options.items()}
-    try:
+    with _writing(target):
         rasterio.shutil.copy(source, target, driver="COG", **options)
-    except (RasterioError, ValueError) as error:
-        raise OutputError(
-            f"cannot write {target.name}: {error}; is the disk full, or an option wrong?"
-        ) from error
     if spec.categories:
         _write_categories(target, spec.categories)
+
+
+def _writing(path: Path) -> AbstractContextManager[None]:
+    remedy = "is the disk full, or a creation option wrong?"
+    return translated(OutputError, f"cannot write {path.name}", remedy)
 
 
 def _place(box: GeoBox) -> dict[str, Any]:

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.features import geometry_mask
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RioWindow
@@ -24,11 +22,13 @@ from geoseg.core.window import Window
 from geoseg.errors import SceneError
 from geoseg.geo.bands import choose_bands
 from geoseg.geo.cutline import read_cutline
+from geoseg.geo.gdal import open_raster, translated
 from geoseg.geo.geobox import GeoBox, resampled
 
 log = logging.getLogger(__name__)
 
 MAX_BLOCK_BYTES = 2**31  # GDAL decodes whole blocks; a header may claim any size
+WARP_TOLERANCE = 1e-6  # pixels; GDAL fails on 0
 SAMPLES = 8  # windows across and down that `Scene.scaling` looks at
 
 
@@ -79,14 +79,10 @@ class Scene:
             SceneError: when the file is damaged there.
         """
         place = RioWindow(window.col, window.row, window.width, window.height)
-        try:
+        what = f"{self.name}: cannot read rows {window.row} to {window.stop_row}"
+        with translated(SceneError, what, "the file is damaged or incomplete, fetch it again"):
             planes = self.dataset.read(self.indexes, window=place)
             mask = self.dataset.read_masks(self.indexes[0], window=place) if self.masked else None
-        except (RasterioError, MemoryError, ValueError) as error:
-            raise SceneError(
-                f"{self.name}: cannot read rows {window.row} to {window.stop_row}: {_reason(error)}; "
-                "the file is damaged or incomplete, fetch it again"
-            ) from error
         pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
         return pixels, self._validity(pixels, mask, window)
 
@@ -141,7 +137,8 @@ def open_scene(
         SceneError: when it cannot be opened or used.
     """
     with ExitStack() as stack:
-        dataset = stack.enter_context(_open(path))
+        with translated(SceneError, f"cannot open {path}", "give a raster that GDAL can read"):
+            dataset = stack.enter_context(open_raster(path))
         _check(dataset, path)
         indexes = choose_bands(dataset, bands, bidx)
         box = _geobox(dataset)
@@ -158,17 +155,6 @@ def open_scene(
             dataset = stack.enter_context(_warped(dataset, target, values[0], masked))
         shapes = read_cutline(cutline, target.crs) if cutline else ()
         yield Scene(str(path), dataset, target, tuple(indexes), values, masked, shapes)
-
-
-def _open(path: str | Path) -> Any:
-    import warnings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except (RasterioError, OSError) as error:
-        raise SceneError(f"cannot open {path}: {_reason(error)}; give a raster that GDAL can read") from error
 
 
 def _check(dataset: Any, path: str | Path) -> None:
@@ -199,17 +185,13 @@ def _geobox(dataset: Any) -> GeoBox:
 def _warped(dataset: Any, box: GeoBox, nodata: float | None, masked: bool) -> Any:
     """A view of the dataset on another pixel plane of the same CRS."""
     finer = box.shape[0] > dataset.height
-    try:
+    with translated(SceneError, f"{dataset.name}: cannot be resampled", "--res native keeps its pixels"):
         return WarpedVRT(
             dataset, crs=box.crs, transform=box.transform, height=box.shape[0], width=box.shape[1],
             resampling=Resampling.bilinear if finer else Resampling.average,
-            src_nodata=nodata, nodata=nodata, tolerance=0,
+            src_nodata=nodata, nodata=nodata, tolerance=WARP_TOLERANCE,
             add_alpha=masked and "alpha" not in [kind.name for kind in dataset.colorinterp],
         )  # fmt: skip
-    except (RasterioError, ValueError) as error:
-        raise SceneError(
-            f"{dataset.name}: cannot be resampled: {_reason(error)}; --res native keeps its pixels"
-        ) from error
 
 
 def _has_data(pixels: Pixels, nodata: Sequence[float | None]) -> Valid:
@@ -232,10 +214,3 @@ def _fits(value: float, dtype: np.dtype[Any]) -> bool:
         return True
     info = np.iinfo(dtype)
     return float(value).is_integer() and info.min <= value <= info.max
-
-
-def _reason(error: BaseException) -> str:
-    """The deepest message of a chain of errors, as one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__

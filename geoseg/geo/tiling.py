@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from geoseg.core.filters import median_blur
 from geoseg.core.grid import Grid
@@ -19,6 +18,7 @@ from geoseg.core.mask import NODATA
 from geoseg.core.patches import Patch, read_patches
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
+from geoseg.geo.gdal import translated
 from geoseg.geo.geobox import GeoBox
 from geoseg.geo.labels import Labels, open_labels
 from geoseg.geo.scene import Scene, open_scene
@@ -134,11 +134,10 @@ def _write(path: Path, pixels: NDArray[Any], box: GeoBox, kind: Format) -> None:
             "photometric": "rgb" if pixels.shape[2] == 3 else None,
         }
         profile |= place if box.georeferenced else {}
-    try:
-        with rasterio.open(path, "w", **{k: v for k, v in profile.items() if v is not None}) as file:
+    known = {key: value for key, value in profile.items() if value is not None}
+    with translated(OutputError, f"cannot write {path.name}", "is the disk full?"):  # noqa: SIM117
+        with rasterio.open(path, "w", **known) as file:
             file.write(pixels.transpose(2, 0, 1))
-    except RasterioError as error:
-        raise OutputError(f"cannot write {path.name}: {error}; is the disk full?") from error
 
 
 def _footprint(box: GeoBox) -> Any:

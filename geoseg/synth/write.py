@@ -1,9 +1,5 @@
 """A scene as files: GeoTIFF, mask and the truth as GeoJSON."""
 
-import os
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import geopandas
@@ -17,6 +13,7 @@ from shapely import Polygon
 from shapely.affinity import affine_transform
 
 from geoseg.errors import OutputError
+from geoseg.staging import staged
 from geoseg.synth.scene import NODATA, SyntheticScene
 
 _COLOURS = {0: (0, 0, 0), 1: (214, 69, 65), 2: (46, 139, 87), NODATA: (255, 255, 255)}
@@ -26,23 +23,6 @@ def names(path: str | Path) -> tuple[Path, Path, Path]:
     """The files of a scene: ``NAME.tif``, ``NAME_mask.tif`` and ``NAME_truth.geojson``."""
     image = Path(path)
     return image, image.with_name(f"{image.stem}_mask.tif"), image.with_name(f"{image.stem}_truth.geojson")
-
-
-@contextmanager
-def whole(paths: tuple[Path, ...]) -> Iterator[list[Path]]:
-    """Temporary names beside ``paths``; they take the real names if the block succeeds and vanish if not."""
-    token = uuid.uuid4().hex[:8]
-    drafts = [path.with_name(f".{path.stem}.{token}{path.suffix}") for path in paths]
-    try:
-        yield drafts
-        for draft in drafts:
-            with draft.open("rb+") as file:
-                os.fsync(file.fileno())
-        for draft, path in zip(drafts, paths, strict=True):
-            draft.replace(path)
-    finally:
-        for draft in drafts:
-            draft.unlink(missing_ok=True)
 
 
 def write_scene(
@@ -75,11 +55,11 @@ def write_scene(
     """
     image, classes, truth = names(path)
     outputs = (image, classes, truth) if mask else (image, truth)
-    check(scene, outputs, crs, lossless=lossless, overwrite=overwrite)
+    check(scene, image, crs, lossless=lossless)
     size = scene.spec.pixel_size_m
     transform = Affine(size, 0, origin[0], 0, -size, origin[1])
     try:
-        with whole(outputs) as drafts:
+        with staged(*outputs, overwrite=overwrite) as drafts:
             write_image(scene, drafts[0], crs, transform, lossless=lossless)
             if mask:
                 write_mask(scene.mask, drafts[1], crs, transform)
@@ -91,6 +71,8 @@ def write_scene(
                 COORDINATE_PRECISION=7,
                 WRITE_NAME="NO",
             )
+    except OutputError:
+        raise
     except (OSError, rasterio.errors.RasterioError) as error:
         raise OutputError(
             f"cannot write {image}: {error}; check that the folder exists and has room"
@@ -98,15 +80,10 @@ def write_scene(
     return outputs
 
 
-def check(
-    scene: SyntheticScene, outputs: tuple[Path, ...], crs: str, *, lossless: bool, overwrite: bool
-) -> None:
+def check(scene: SyntheticScene, image: Path, crs: str, *, lossless: bool) -> None:
     """Refuse what cannot be written well, before anything is written."""
-    if outputs[0].suffix.lower() not in (".tif", ".tiff"):
-        raise OutputError(f"{outputs[0].name} is not a GeoTIFF name; choose one that ends in .tif")
-    for path in outputs:
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path} exists; choose another name or pass overwrite=True")
+    if image.suffix.lower() not in (".tif", ".tiff"):
+        raise OutputError(f"{image.name} is not a GeoTIFF name; choose one that ends in .tif")
     if not scene.valid.all() and not lossless:
         raise OutputError("the scene has missing data, which JPEG would smear; pass lossless=True")
     try:
