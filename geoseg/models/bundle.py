@@ -1,0 +1,104 @@
+"""A model bundle: a folder with `card.toml` and the network in one or more formats."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from geoseg.errors import BundleError
+from geoseg.models.card import Card, read_card
+
+BUNDLED = Path(__file__).resolve().parent.parent / "bundles"
+DEFAULT = "buildings-trees"
+KERAS_FILE = "model.keras"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A folder and its card. Files are checked against the card's sha256 before they are used."""
+
+    folder: Path
+    card: Card
+
+    def file(self, name: str) -> Path:
+        """The path of a file of the bundle, after its sum was checked.
+
+        Raises:
+            BundleError: when it is missing or not the file that the card describes.
+        """
+        path = self.folder / name
+        wanted = self.card.files.get(name)
+        if wanted is None:
+            have = ", ".join(self.card.files) or "none"
+            raise BundleError(f"model {self.card.name} has no {name} (it has: {have}); see geoseg model show")
+        if not path.is_file():
+            raise BundleError(f"model {self.card.name}: {path} is missing; install or copy the bundle again")
+        if (found := sha256(path)) != wanted:
+            raise BundleError(
+                f"model {self.card.name}: {name} was altered (sha256 {found[:12]}…, "
+                f"the card says {wanted[:12]}…); "
+                "install or copy the bundle again"
+            )
+        return path
+
+    def load_keras(self) -> Any:
+        """The Keras model, loaded in safe mode.
+
+        Raises:
+            BundleError: when Keras cannot read the file.
+        """
+        import keras
+
+        import geoseg.models.layers  # noqa: F401 - registers the layers that the file names
+
+        path = self.file(KERAS_FILE)
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BundleError(f"model {self.card.name}: {KERAS_FILE} cannot be loaded: {reason}") from error
+
+
+def find_bundle(name: str | Path) -> Bundle:
+    """The bundle of a name that ships with geoseg, or in a folder.
+
+    Raises:
+        BundleError: when there is none.
+    """
+    for folder in (Path(name), BUNDLED / str(name)):
+        if (folder / "card.toml").is_file():
+            return Bundle(folder, read_card(folder / "card.toml"))
+    if Path(name).is_dir():
+        read_card(Path(name) / "card.toml")
+    known = ", ".join(bundle.card.name for bundle in shipped())
+    raise BundleError(f"no model {name}: it is neither a bundle folder nor one of: {known}")
+
+
+def shipped() -> Iterator[Bundle]:
+    """The bundles that come with geoseg."""
+    for path in sorted(BUNDLED.glob("*/card.toml")):
+        yield Bundle(path.parent, read_card(path))
+
+
+def save_bundle(model: Any, card: Card, folder: Path) -> Bundle:
+    """Write a Keras model and its card as a bundle; stride, halo and parameters are taken from the model."""
+    from geoseg.models.footprint import footprint
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / KERAS_FILE)
+    prints = footprint(model)
+    full = replace(
+        card, parameters=model.count_params(), stride=prints.stride, halo=prints.halo,
+        files={KERAS_FILE: sha256(folder / KERAS_FILE)},
+    )  # fmt: skip
+    (folder / "card.toml").write_text(full.to_toml(), encoding="utf-8")
+    return Bundle(folder, full)
+
+
+def sha256(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
