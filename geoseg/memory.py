@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from geoseg.core.window import Window
 from geoseg.errors import GridError
-from geoseg.geo.mosaic import BLOCK
+from geoseg.geo.mosaic import BLOCK, STRIPE
 from geoseg.settings import Settings
 
 ENGINE_BYTES = 2**30  # a framework, its work space, GDAL's cache
@@ -25,18 +25,18 @@ def column_bytes(settings: Settings, classes: int) -> int:
 
 
 def stripes(area: Window, settings: Settings, classes: int, limit: int = DEFAULT_LIMIT) -> list[Window]:
-    """Cut `area` into full-height stripes of whole blocks, as few as keep memory within `limit` bytes.
+    """Cut `area` into full-height stripes, as few as keep memory within `limit` bytes.
 
     Raises:
         GridError: when the limit is too low for the engine alone.
     """
     room = (limit - ENGINE_BYTES) // column_bytes(settings, classes)
-    if room < BLOCK:
-        need = (ENGINE_BYTES + BLOCK * column_bytes(settings, classes)) / 2**30
+    if room < min(STRIPE, area.width):
+        need = (ENGINE_BYTES + min(STRIPE, area.width) * column_bytes(settings, classes)) / 2**30
         raise GridError(f"--max-memory of {limit / 2**30:.2f} GiB is too little; give {need:.1f}G or more")
-    count = -(-area.width // room)
-    width = -(-area.width // (count * BLOCK)) * BLOCK
-    return list(_cut(area, width))
+    if room >= area.width:
+        return [area]
+    return list(_cut(area, room // STRIPE * STRIPE))
 
 
 def _cut(area: Window, width: int) -> Iterator[Window]:

@@ -15,12 +15,13 @@ from geoseg.core.mask import NODATA, classify, quantize
 from geoseg.core.stitch import Strip
 from geoseg.core.window import Window
 from geoseg.geo.geobox import GeoBox
-from geoseg.geo.mosaic import RasterSpec, StripWriter, draft, to_cog
+from geoseg.geo.mosaic import RasterSpec, StripWriter, cog
 from geoseg.models.bundle import Bundle
 from geoseg.settings import Settings
 
 Encoder = Callable[[Strip], NDArray[Any]]
 Output = tuple[RasterSpec, Encoder]
+Append = Callable[[Strip], list[NDArray[Any]]]
 
 
 def mask_output(box: GeoBox, bundle: Bundle, settings: Settings, options: Mapping[str, str]) -> Output:
@@ -56,9 +57,7 @@ def probability_output(
 
 
 @contextmanager
-def rasters(
-    paths: Sequence[Path], outputs: Sequence[Output]
-) -> Iterator[Callable[[Window], Callable[[Strip], list[NDArray[Any]]]]]:
+def rasters(paths: Sequence[Path], outputs: Sequence[Output]) -> Iterator[Callable[[Window], Append]]:
     """Open rasters to fill with strips; they become Cloud-Optimized GeoTIFFs when the block ends well.
 
     Args:
@@ -69,17 +68,15 @@ def rasters(
         A function that takes the window of a stripe of columns, in pixels of the raster, and returns the
         function that appends its strips from top to bottom and returns the pixels written to each.
     """
-    drafts = [path.with_name(path.name + ".draft.tif") for path in paths]
-    specs = [spec for spec, _ in outputs]
     with ExitStack() as stack:
-        datasets = [stack.enter_context(draft(*pair)) for pair in zip(drafts, specs, strict=True)]
-        yield lambda columns: _appender([StripWriter(d, columns) for d in datasets], [e for _, e in outputs])
-    for source, target, spec in zip(drafts, paths, specs, strict=True):
-        to_cog(source, target, spec)
-        source.unlink()
+        opened = [
+            stack.enter_context(cog(path, spec)) for path, (spec, _) in zip(paths, outputs, strict=True)
+        ]
+        encoders = [encoder for _, encoder in outputs]
+        yield lambda columns: _appender([writers(columns) for writers in opened], encoders)
 
 
-def _appender(writers: list[StripWriter], encoders: list[Encoder]) -> Callable[[Strip], list[NDArray[Any]]]:
+def _appender(writers: list[StripWriter], encoders: list[Encoder]) -> Append:
     def append(strip: Strip) -> list[NDArray[Any]]:
         written = [encode(strip) for encode in encoders]
         for writer, rows in zip(writers, written, strict=True):

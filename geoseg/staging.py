@@ -6,6 +6,7 @@ then renamed. A run that fails or is killed leaves nothing that looks finished.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
@@ -75,7 +76,7 @@ def _flush(draft: Path) -> None:
 
 def _publish(draft: Path, target: Path) -> None:
     """Rename side files first, so that the main file never appears without them."""
-    for side in draft.parent.glob(draft.name + ".*"):
+    for side in draft.parent.glob(glob.escape(draft.name) + ".*"):
         side.replace(target.with_name(target.name + side.name[len(draft.name) :]))
     draft.replace(target)
 

@@ -102,14 +102,33 @@ def fill_invalid(pixels: Pixels, valid: Valid, reach: int = FILL_REACH) -> Pixel
     """
     if valid.all():
         return pixels
-    if not valid.any():
-        return np.zeros_like(pixels)
-    distance, label = cv2.distanceTransformWithLabels(
-        (~valid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    source = np.zeros(label.max() + 1, np.intp)
-    source[label[valid]] = np.flatnonzero(valid)
-    flat = pixels.reshape(-1, pixels.shape[-1])
-    filled: Pixels = flat[source[label]]
-    filled[distance > reach] = 0
+    filled: Pixels = pixels.copy()
+    box = _around(~valid, reach)
+    _fill(filled[box], valid[box], reach)
     return filled
+
+
+def _around(chosen: Valid, margin: int) -> tuple[slice, slice]:
+    """The smallest box that holds all chosen pixels, with a margin."""
+    rows, cols = (np.flatnonzero(chosen.any(axis)) for axis in (1, 0))
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + margin + 1),
+        slice(max(0, int(cols[0]) - margin), int(cols[-1]) + margin + 1),
+    )
+
+
+def _fill(pixels: Pixels, valid: Valid, reach: int) -> None:
+    """Fill invalid pixels in place."""
+    invalid = ~valid
+    if not valid.any():
+        pixels[...] = 0
+        return
+    distance, label = cv2.distanceTransformWithLabels(
+        invalid.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    places = np.empty(int(label.max()) + 1, np.intp)
+    places[label[valid]] = np.flatnonzero(valid)
+    near = invalid & (distance <= reach)
+    row, col = np.divmod(places[label[near]], pixels.shape[1])
+    pixels[invalid & ~near] = 0
+    pixels[near] = pixels[row, col]

@@ -13,6 +13,7 @@ from geoseg.core.stitch import Probabilities
 
 NODATA = 255
 TOP = 254  # the byte of probability 1
+BELOW = -1e-30  # a margin that only margins of 0 and more exceed
 
 Activation = Literal["sigmoid", "softmax"]
 
@@ -34,12 +35,15 @@ def classify(
     Returns:
         (h, w) uint8: 0 background, 1 … n classes in card order, 255 nodata.
     """
-    if activation == "softmax":
-        mask = probabilities.argmax(-1) + 1
-    else:
-        margin = probabilities - np.asarray(thresholds, np.float32)
-        mask = np.where(margin.max(-1) >= 0, margin.argmax(-1) + 1, 0)
-    return np.where(valid, mask, NODATA).astype(np.uint8)
+    limits = [-1.0] * probabilities.shape[-1] if activation == "softmax" else thresholds
+    mask = np.zeros(valid.shape, np.uint8)
+    best = np.full(valid.shape, BELOW, np.float32)
+    for number, limit in enumerate(limits, 1):  # argmax along a short last axis is ten times slower
+        margin = probabilities[..., number - 1] - np.float32(limit)
+        mask[margin > best] = number
+        np.maximum(best, margin, out=best)
+    mask[~valid] = NODATA
+    return mask
 
 
 def quantize(probabilities: Probabilities, valid: Valid) -> NDArray[np.uint8]:

@@ -108,10 +108,11 @@ def read_reflected(source: PixelSource, window: Window, filter_: Filter) -> tupl
     top, left = int(rows.min()), int(cols.min())
     inside = Window(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left)
     pixels, valid = read_clean(source, inside, filter_)
-    if inside == window:
-        return pixels, valid
-    take = np.ix_(rows - top, cols - left)
-    return pixels[take], valid[take]
+    if (inside.row, inside.height) != (window.row, window.height):
+        pixels, valid = pixels[rows - top], valid[rows - top]
+    if (inside.col, inside.width) != (window.col, window.width):
+        pixels, valid = pixels[:, cols - left], valid[:, cols - left]
+    return pixels, valid
 
 
 def read_patches(

@@ -1,12 +1,19 @@
-"""Write rows as they are finished; end with a Cloud-Optimized GeoTIFF."""
+"""Write rows as they are finished; end with a Cloud-Optimized GeoTIFF.
+
+Rows go into plainly tiled drafts, one for the raster and one for each of its overviews, which are
+reduced as the rows pass by. At the end GDAL's COG driver copies them, in the order that a COG wants,
+into the final file; it neither reads the result again nor resamples anything.
+"""
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -15,12 +22,14 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.windows import Window as RioWindow
 
+from geoseg.core.pyramid import Reduction, halve
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
-from geoseg.geo.gdal import translated
+from geoseg.geo.gdal import open_raster, translated
 from geoseg.geo.geobox import GeoBox
 
 BLOCK = 512
+STRIPE = 2**15  # columns of a stripe are a multiple of this, so that it begins on a pixel of every overview
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,21 +52,36 @@ class RasterSpec:
     names: tuple[str, ...]
     dtype: str = "uint8"
     nodata: float = 255
-    overviews: Literal["mode", "average"] = "average"
+    overviews: Reduction = "average"
     colors: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
     categories: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
 
+    def halved(self) -> RasterSpec:
+        """The next overview: half as many rows and columns, rounded up."""
+        height, width = (-(-size // 2) for size in self.geobox.shape)
+        plain = replace(self.geobox, shape=(height, width), gcps=())
+        return replace(self, geobox=plain, colors={}, categories=(), tags={})
+
+
+def pyramid(spec: RasterSpec) -> list[RasterSpec]:
+    """A raster and its overviews, down to the first that fits into one block."""
+    levels = [spec]
+    while max(levels[-1].geobox.shape) > BLOCK:
+        levels.append(levels[-1].halved())
+    return levels
+
 
 class StripWriter:
-    """Collects strips until they fill whole rows of blocks, so that each block is compressed once."""
+    """Takes the rows of a stripe of columns, writes whole rows of blocks, and feeds the overview below."""
 
-    def __init__(self, dataset: Any, columns: Window) -> None:
-        self._dataset = dataset
-        self._columns = columns
+    def __init__(self, levels: list[Any], specs: list[RasterSpec], columns: Window) -> None:
+        self._dataset, self._spec, self._columns = levels[0], specs[0], columns
         self._row = columns.row
         self._held: list[NDArray[Any]] = []
+        halved = Window(0, columns.col // 2, -(-columns.height // 2), -(-columns.width // 2))
+        self._overview = StripWriter(levels[1:], specs[1:], halved) if levels[1:] else None
 
     def append(self, rows: NDArray[Any]) -> None:
         """Take the next (height, width, bands) or (height, width) rows."""
@@ -73,17 +97,41 @@ class StripWriter:
         window = RioWindow(self._columns.col, self._row, self._columns.width, count)
         with _writing(Path(self._dataset.name)):
             self._dataset.write(rows[:count].transpose(2, 0, 1), window=window)
+        if self._overview is not None:
+            self._overview.append(halve(rows[:count], self._spec.overviews, self._spec.nodata))
         self._held = [rows[count:]] if count < len(rows) else []
         self._row += count
 
 
 @contextmanager
-def draft(path: Path, spec: RasterSpec) -> Iterator[Any]:
-    """An open, plainly tiled GeoTIFF at `path` to fill by windows; `to_cog` turns it into the result.
+def cog(path: Path, spec: RasterSpec) -> Iterator[Any]:
+    """A raster to fill, which becomes a Cloud-Optimized GeoTIFF at `path` when the `with` block ends well.
+
+    Args:
+        path: the file to write; drafts beside it have names that begin with its name.
+        spec: what it looks like.
+
+    Yields:
+        A function from the window of a stripe of columns (from top to bottom of the raster, its first
+        column a multiple of `STRIPE`) to the `StripWriter` that takes the stripe's rows.
 
     Raises:
-        OutputError: when it cannot be written.
+        OutputError: when it cannot be written, or GDAL does not know a creation option.
     """
+    specs = pyramid(spec)
+    drafts = [path.with_name(f"{path.name}.{level}.draft.tif") for level in range(len(specs))]
+    with ExitStack() as stack:
+        datasets = [stack.enter_context(_draft(*pair)) for pair in zip(drafts, specs, strict=True)]
+        yield lambda columns: StripWriter(datasets, specs, columns)
+    _assemble(path, drafts, spec)
+    for leftover in path.parent.glob(glob.escape(path.name) + ".*draft*"):
+        leftover.unlink()
+    if spec.categories:
+        _write_categories(path, spec.categories)
+
+
+@contextmanager
+def _draft(path: Path, spec: RasterSpec) -> Iterator[Any]:
     box = spec.geobox
     profile = dict(
         driver="GTiff", height=box.shape[0], width=box.shape[1], count=len(spec.names), dtype=spec.dtype,
@@ -93,25 +141,39 @@ def draft(path: Path, spec: RasterSpec) -> Iterator[Any]:
     with _writing(path):
         dataset = rasterio.open(path, "w", **profile, **_place(box))
     with dataset:
-        _describe(dataset, spec)
+        for band, name in enumerate(spec.names, 1):
+            dataset.set_band_description(band, name)
+        if spec.colors:
+            dataset.write_colormap(1, dict(spec.colors))
+        dataset.update_tags(**spec.tags)
         yield dataset
 
 
-def to_cog(source: Path, target: Path, spec: RasterSpec) -> None:
-    """Copy a finished draft to a Cloud-Optimized GeoTIFF with overviews and category names.
-
-    Raises:
-        OutputError: when it cannot be written, or GDAL does not know a creation option.
-    """
+def _assemble(path: Path, drafts: list[Path], spec: RasterSpec) -> None:
+    """Copy the drafts into one COG."""
     options = {
-        "compress": "deflate", "blocksize": str(BLOCK), "bigtiff": "if_safer", "num_threads": "all_cpus",
-        "overview_resampling": spec.overviews, "predictor": "no" if spec.overviews == "mode" else "yes",
+        "compress": "deflate", "level": "1", "blocksize": str(BLOCK), "bigtiff": "if_safer",
+        "num_threads": "all_cpus", "overview_resampling": spec.overviews,
+        "predictor": "no" if spec.overviews == "mode" else "yes",
     }  # fmt: skip
     options |= {key.lower(): value for key, value in spec.options.items()}
-    with _writing(target):
-        rasterio.shutil.copy(source, target, driver="COG", **options)
-    if spec.categories:
-        _write_categories(target, spec.categories)
+    view = path.with_name(path.name + ".draft.vrt")
+    with _writing(path):
+        with open_raster(drafts[0]) as dataset:
+            rasterio.shutil.copy(dataset, view, driver="VRT")
+        _point_to_overviews(view, drafts[1:])
+        rasterio.shutil.copy(view, path, driver="COG", **options)
+
+
+def _point_to_overviews(view: Path, overviews: list[Path]) -> None:
+    """Name the overviews' files in a VRT, for the COG driver to take them as they are."""
+    tree = ElementTree.parse(view)
+    for band in tree.iter("VRTRasterBand"):
+        for path in overviews:
+            overview = ElementTree.SubElement(band, "Overview")
+            ElementTree.SubElement(overview, "SourceFilename", relativeToVRT="1").text = path.name
+            ElementTree.SubElement(overview, "SourceBand").text = band.get("band")
+    tree.write(view)
 
 
 def _writing(path: Path) -> AbstractContextManager[None]:
@@ -123,14 +185,6 @@ def _place(box: GeoBox) -> dict[str, Any]:
     if box.gcps:
         return {"gcps": list(box.gcps)}
     return {"transform": box.transform} if box.georeferenced else {}
-
-
-def _describe(dataset: Any, spec: RasterSpec) -> None:
-    for band, name in enumerate(spec.names, 1):
-        dataset.set_band_description(band, name)
-    if spec.colors:
-        dataset.write_colormap(1, dict(spec.colors))
-    dataset.update_tags(**spec.tags)
 
 
 def _write_categories(path: Path, names: tuple[str, ...]) -> None:

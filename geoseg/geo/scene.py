@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from affine import Affine
 from rasterio.enums import MaskFlags, Resampling
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 MAX_BLOCK_BYTES = 2**31  # GDAL decodes whole blocks; a header may claim any size
 WARP_TOLERANCE = 1e-6  # pixels; GDAL fails on 0
+MERGED = ("uint8", "uint16", "int16", "int32", "float32", "float64")
 SAMPLES = 8  # windows across and down that `Scene.scaling` looks at
 
 
@@ -83,16 +85,15 @@ class Scene:
         with translated(SceneError, what, "the file is damaged or incomplete, fetch it again"):
             planes = self.dataset.read(self.indexes, window=place)
             mask = self.dataset.read_masks(self.indexes[0], window=place) if self.masked else None
-        pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
-        return pixels, self._validity(pixels, mask, window)
+        return _interleaved(planes), self._validity(planes, mask, window)
 
-    def _validity(self, pixels: Pixels, mask: Any, window: Window) -> Valid:
+    def _validity(self, planes: Pixels, mask: Any, window: Window) -> Valid:
         """The AND of mask, nodata value, finite values and cutline."""
         valid = np.ones(window.shape, bool) if mask is None else mask > 0
         if any(value is not None for value in self.nodata):
-            valid &= _has_data(pixels, self.nodata)
-        if np.issubdtype(pixels.dtype, np.inexact):
-            valid &= np.isfinite(pixels).all(-1)
+            valid &= _has_data(planes, self.nodata)
+        if np.issubdtype(planes.dtype, np.inexact):
+            valid &= np.isfinite(planes).all(0)
         if self.cutline and valid.any():
             transform = self.geobox.window(window).transform
             valid &= geometry_mask(self.cutline, window.shape, transform, invert=True)
@@ -194,11 +195,18 @@ def _warped(dataset: Any, box: GeoBox, nodata: float | None, masked: bool) -> An
         )  # fmt: skip
 
 
-def _has_data(pixels: Pixels, nodata: Sequence[float | None]) -> Valid:
+def _interleaved(planes: Pixels) -> Pixels:
+    """(bands, h, w) as (h, w, bands); OpenCV's merge is several times as fast as a transposed copy."""
+    if 1 < len(planes) <= 4 and planes.dtype.name in MERGED:
+        merged: Pixels = cv2.merge(list(planes))
+        return merged
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def _has_data(planes: Pixels, nodata: Sequence[float | None]) -> Valid:
     """(h, w) bool: False where every band holds its nodata value."""
-    valid = np.zeros(pixels.shape[:2], bool)
-    for band, value in enumerate(nodata):
-        plane = pixels[..., band]
+    valid = np.zeros(planes.shape[1:], bool)
+    for plane, value in zip(planes, nodata, strict=True):
         if value is None:
             valid[:] = True
         elif np.isnan(value):

@@ -1,0 +1,76 @@
+"""How much of a run is the network: patches × time of a bare forward pass ÷ wall time.
+
+    python benchmarks/efficiency.py SCENE.tif [--nodata 255] [--model buildings-trees]
+
+The forward pass is timed alone, in the same process, on batches of the scene's own patches, before and after
+the run (the mean counts, so that a machine that warms up or is shared does not flatter). 1 would mean that reading, filling,
+blending, thresholding, compressing and overviews cost nothing beside the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from geoseg.api import load
+from geoseg.core.batching import Batch, batches
+from geoseg.core.patches import read_patches
+from geoseg.geo.gdal import session
+from geoseg.jobs import SceneJob, open_job, predict_scene
+from geoseg.memory import peak
+from geoseg.runtime.engine import Engine
+
+TIMED_SECONDS = 8
+
+
+def first_batch(job: SceneJob, ready: object) -> Batch:
+    """A full batch from the middle of the scene."""
+    with session(), open_job(job, ready.bundle, ready.settings) as (scene, area):
+        grid = ready.settings.grid(scene.shape)
+        middle = area.expand(-min(area.shape) // 4)
+        patches = read_patches(scene, grid, middle, ready.settings.filter)
+        return next(batches(patches, ready.engine.batch_size, scene.scaling()))
+
+
+def seconds_per_patch(engine: Engine, batch: Batch) -> float:
+    """Bare forward passes, nothing else running."""
+    engine(batch.pixels)
+    start, calls = time.perf_counter(), 0
+    while time.perf_counter() - start < TIMED_SECONDS:
+        engine(batch.pixels)
+        calls += 1
+    return (time.perf_counter() - start) / calls / len(batch.pixels)
+
+
+def main() -> None:
+    """Print the efficiency and the split by stage."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("scene")
+    parser.add_argument("--nodata", type=float)
+    parser.add_argument("--model", default="buildings-trees")
+    options = parser.parse_args()
+    ready = load(options.model)
+    with tempfile.TemporaryDirectory() as folder:
+        job = SceneJob(
+            options.scene, Path(folder, "mask.tif"), Path(folder, "p.tif"), nodata=options.nodata
+        )
+        batch = first_batch(job, ready)
+        before = seconds_per_patch(ready.engine, batch)
+        result = predict_scene(job, ready.bundle, ready.settings, ready.engine)
+        after = seconds_per_patch(ready.engine, batch)
+    forward = (before + after) / 2
+    pixels = result.height * result.width
+    print(f"scene        {result.height} × {result.width}, {result.patches} patches, {result.skipped} skipped")
+    print(f"engine       {result.engine}, {ready.engine.batch_size} patches a batch")
+    print(f"forward      {forward * 1e3:.2f} ms a patch alone ({before * 1e3:.2f} before, {after * 1e3:.2f} after)")
+    print(f"wall         {result.seconds:.1f} s, {pixels / result.seconds / 1e6:.2f} Mpx/s of scene")
+    for stage, seconds in result.stages.items():
+        print(f"  {stage:<10} {seconds:6.1f} s")
+    print(f"peak memory  {peak() / 2**20:.0f} MiB")
+    print(f"efficiency   {result.patches * forward / result.seconds:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Halve a raster: the arithmetic of overviews."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reduction = Literal["mode", "average"]
+
+
+def halve(rows: NDArray[Any], reduction: Reduction, nodata: float) -> NDArray[Any]:
+    """Reduce every 2 × 2 pixels to one; a last odd row or column is repeated.
+
+    Pixels without data do not count, unless there are no others.
+
+    Args:
+        rows: (h, w, bands), uint8 for `mode`, uint8 or float32 for `average`.
+        reduction: `mode` takes the most frequent value and the lowest of a tie, `average` the mean,
+            rounded half up for integers.
+        nodata: the value of pixels without data; for `mode` above all others (255), NaN for floats.
+
+    Returns:
+        (ceil(h / 2), ceil(w / 2), bands) of the same dtype.
+    """
+    rows = _even(rows)
+    if reduction == "mode":
+        return _mode(_quads(rows), nodata)
+    if np.issubdtype(rows.dtype, np.floating):
+        return _mean(_quads(rows), nodata)
+    return _rounded_mean(rows, nodata)
+
+
+def _even(rows: NDArray[Any]) -> NDArray[Any]:
+    """Repeat a last odd row or column."""
+    odd = [(0, size % 2) for size in rows.shape[:2]]
+    return np.pad(rows, [*odd, (0, 0)], mode="edge") if any(pad for _, pad in odd) else rows
+
+
+def _quads(rows: NDArray[Any]) -> list[NDArray[Any]]:
+    """The four pixels of every 2 × 2, as four arrays."""
+    return [rows[i::2, j::2] for i in (0, 1) for j in (0, 1)]
+
+
+def _rounded_mean(rows: NDArray[Any], nodata: float) -> NDArray[Any]:
+    """The mean of integers; the few pixels that touch nodata are done over with care."""
+    pairs = rows[0::2].astype(np.uint16) + rows[1::2]
+    mean = ((pairs[:, 0::2] + pairs[:, 1::2] + 2) >> 2).astype(rows.dtype)
+    empty = rows == nodata
+    if empty.any():
+        touched = np.logical_or.reduce(_quads(empty))
+        mean[touched] = _mean([quad[touched] for quad in _quads(rows)], nodata)
+    return np.asarray(mean)
+
+
+def _mean(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
+    """The mean of the pixels with data, rounded half up for integers."""
+    four = np.stack(quads)
+    floating = np.issubdtype(four.dtype, np.floating)
+    valid = ~np.isnan(four) if floating else four != nodata
+    total = np.where(valid, four, 0).sum(0, dtype=np.float64 if floating else np.uint16)
+    count = valid.sum(0, dtype=np.uint16)
+    divisor = np.maximum(count, 1)
+    mean = total / divisor if floating else (2 * total + divisor) // (2 * divisor)
+    return np.where(count > 0, mean, nodata).astype(four.dtype)
+
+
+def _mode(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
+    """Sort the four by a network of comparators, nodata last; equal ones are then neighbours."""
+    a, b, c, d = quads
+    a, b = np.minimum(a, b), np.maximum(a, b)
+    c, d = np.minimum(c, d), np.maximum(c, d)
+    a, c = np.minimum(a, c), np.maximum(a, c)
+    b, d = np.minimum(b, d), np.maximum(b, d)
+    b, c = np.minimum(b, c), np.maximum(b, c)
+    late = np.where((c == d) & (c != nodata), c, a)
+    return np.where(a == b, a, np.where(b == c, np.where(b != nodata, b, a), late))
