@@ -74,5 +74,6 @@ def _mode(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
     a, c = np.minimum(a, c), np.maximum(a, c)
     b, d = np.minimum(b, d), np.maximum(b, d)
     b, c = np.minimum(b, c), np.maximum(b, c)
-    late = np.where((c == d) & (c != nodata), c, a)
-    return np.where(a == b, a, np.where(b == c, np.where(b != nodata, b, a), late))
+    mode = np.where((c == d) & (c != nodata), c, a)
+    mode = np.where((b == c) & (b != nodata), b, mode)
+    return np.asarray(np.where(a == b, a, mode))
