@@ -2,9 +2,9 @@
 
     python benchmarks/efficiency.py SCENE.tif [--nodata 255] [--model buildings-trees]
 
-The forward pass is timed alone, in the same process, on batches of the scene's own patches, before and after
-the run (the mean counts, so that a machine that warms up or is shared does not flatter). 1 would mean that reading, filling,
-blending, thresholding, compressing and overviews cost nothing beside the network.
+The forward pass is timed alone, in the same process, on a batch of the scene's own patches, before and after
+the run; their mean counts. 1 would mean that reading, filling, blending, thresholding, compressing and
+overviews cost nothing beside the network.
 """
 
 from __future__ import annotations
@@ -53,18 +53,20 @@ def main() -> None:
     options = parser.parse_args()
     ready = load(options.model)
     with tempfile.TemporaryDirectory() as folder:
-        job = SceneJob(
-            options.scene, Path(folder, "mask.tif"), Path(folder, "p.tif"), nodata=options.nodata
-        )
+        job = SceneJob(options.scene, Path(folder, "mask.tif"), Path(folder, "p.tif"), nodata=options.nodata)
         batch = first_batch(job, ready)
         before = seconds_per_patch(ready.engine, batch)
         result = predict_scene(job, ready.bundle, ready.settings, ready.engine)
         after = seconds_per_patch(ready.engine, batch)
     forward = (before + after) / 2
     pixels = result.height * result.width
-    print(f"scene        {result.height} × {result.width}, {result.patches} patches, {result.skipped} skipped")
+    print(
+        f"scene        {result.height} × {result.width}, {result.patches} patches, {result.skipped} skipped"
+    )
     print(f"engine       {result.engine}, {ready.engine.batch_size} patches a batch")
-    print(f"forward      {forward * 1e3:.2f} ms a patch alone ({before * 1e3:.2f} before, {after * 1e3:.2f} after)")
+    print(
+        f"forward      {forward * 1e3:.2f} ms a patch alone ({before * 1e3:.2f} before, {after * 1e3:.2f} after)"
+    )
     print(f"wall         {result.seconds:.1f} s, {pixels / result.seconds / 1e6:.2f} Mpx/s of scene")
     for stage, seconds in result.stages.items():
         print(f"  {stage:<10} {seconds:6.1f} s")

@@ -16,12 +16,15 @@ DEFAULT_LIMIT = 2 * 2**30
 
 
 def column_bytes(settings: Settings, classes: int) -> int:
-    """Bytes that one more column of the scene costs: the band being summed, finished rows, rows to write."""
+    """Bytes that one more column of the scene costs, as one byte a class is written."""
     grid = settings.grid((1, 1))
-    summed = grid.size * (4 * classes + 1)
-    finished = grid.step * (4 * classes + 1) * 3
-    held = 2 * (BLOCK + grid.step) * (1 + classes)
-    return summed + finished + held
+    pixel, written = 4 * classes + 1, 1 + classes
+    summed = grid.size * pixel  # the band of patches being summed
+    finished = 2 * grid.step * pixel  # rows taken out of it, and the rest moved up
+    encoding = grid.step * (12 + written)  # margins to the thresholds
+    held = 2 * (BLOCK + grid.step) * written  # rows that wait for a whole row of blocks
+    writing = 3 * BLOCK * written  # those rows in GDAL's order, and their overview
+    return summed + finished + encoding + held + writing
 
 
 def stripes(area: Window, settings: Settings, classes: int, limit: int = DEFAULT_LIMIT) -> list[Window]:

@@ -40,16 +40,17 @@ def classify(
     best = np.full(valid.shape, BELOW, np.float32)
     for number, limit in enumerate(limits, 1):  # argmax along a short last axis is ten times slower
         margin = probabilities[..., number - 1] - np.float32(limit)
-        mask[margin > best] = number
+        np.copyto(mask, np.uint8(number), where=margin > best)
         np.maximum(best, margin, out=best)
-    mask[~valid] = NODATA
+    np.copyto(mask, np.uint8(NODATA), where=~valid)
     return mask
 
 
 def quantize(probabilities: Probabilities, valid: Valid) -> NDArray[np.uint8]:
     """Probabilities 0 … 1 as bytes round(254·p), 255 where not valid; `dequantize` is the inverse."""
-    codes = np.rint(probabilities * TOP).astype(np.uint8)
-    codes[~valid] = NODATA
+    scaled = probabilities * np.float32(TOP)
+    codes = np.rint(scaled, out=scaled).astype(np.uint8)
+    np.copyto(codes, np.uint8(NODATA), where=~valid[..., None])
     return codes
 
 

@@ -86,6 +86,7 @@ class _Band:
         self.top = area.row
         self.sums = np.zeros((height, area.width, classes), np.float32)
         self.valid = np.zeros((height, area.width), bool)
+        self.touched = False
 
     def add(self, prediction: Prediction, weights: NDArray[np.float32], grid: Grid) -> None:
         """Add one patch, weighted, where its support meets the rows at hand."""
@@ -94,19 +95,26 @@ class _Band:
         source, goal = target.within(grid.window(prediction.index)), target.within(rows)
         self.sums[goal] += weights[source][..., None] * prediction.probabilities[source]
         self.valid[goal] |= prediction.valid[source]
+        self.touched = True
 
     def pop(self, stop: int) -> Strip:
         """Take out the rows above `stop` and move the rest up."""
         height = stop - self.top
         window = Window(self.top, self.area.col, height, self.area.width)
-        sums, valid = self.sums[:height].copy(), self.valid[:height].copy()
-        sums[~valid] = 0
-        self._shift(height)
+        valid = self.valid[:height].copy()
+        if valid.any():
+            sums = np.minimum(self.sums[:height], 1)
+            np.copyto(sums, np.float32(0), where=~valid[..., None])
+        else:
+            sums = np.zeros((height, *self.sums.shape[1:]), np.float32)
+        if self.touched:
+            self._shift(height)
         self.top = stop
-        return Strip(window, np.minimum(sums, 1, out=sums), valid)
+        return Strip(window, sums, valid)
 
     def _shift(self, height: int) -> None:
         for plane in (self.sums, self.valid):
             kept = len(plane) - height
             plane[:kept] = plane[height:].copy() if kept < height else plane[height:]
             plane[kept:] = 0
+        self.touched = bool(self.valid.any())

@@ -93,14 +93,24 @@ class StripWriter:
             self._write(held - held % BLOCK)
 
     def _write(self, count: int) -> None:
-        rows = np.concatenate(self._held) if len(self._held) > 1 else self._held[0]
-        window = RioWindow(self._columns.col, self._row, self._columns.width, count)
-        with _writing(Path(self._dataset.name)):
-            self._dataset.write(rows[:count].transpose(2, 0, 1), window=window)
+        held = np.concatenate(self._held) if len(self._held) > 1 else self._held[0]
+        rows, empty = held[:count], self._empty(held[:count])
+        if not empty:  # blocks that are never written read as nodata
+            window = RioWindow(self._columns.col, self._row, self._columns.width, count)
+            with _writing(Path(self._dataset.name)):
+                self._dataset.write(rows.transpose(2, 0, 1), window=window)
         if self._overview is not None:
-            self._overview.append(halve(rows[:count], self._spec.overviews, self._spec.nodata))
-        self._held = [rows[count:]] if count < len(rows) else []
+            self._overview.append(
+                rows[::2, ::2] if empty else halve(rows, self._spec.overviews, self._spec.nodata)
+            )
+        self._held = [held[count:].copy()] if count < len(held) else []
         self._row += count
+
+    def _empty(self, rows: NDArray[Any]) -> bool:
+        """Whether no pixel has data; a look at the middle row spares most of the search."""
+        nodata = self._spec.nodata
+        absent = np.isnan if np.isnan(nodata) else (lambda values: values == nodata)
+        return bool(absent(rows[len(rows) // 2]).all() and absent(rows).all())
 
 
 @contextmanager
