@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from geoseg.api import load
@@ -35,13 +36,22 @@ def first_batch(job: SceneJob, ready: object) -> Batch:
 
 
 def seconds_per_patch(engine: Engine, batch: Batch) -> float:
-    """Bare forward passes, nothing else running."""
+    """Bare forward passes, as many at once as the engine is run with, and nothing else."""
     engine(batch.pixels)
-    start, calls = time.perf_counter(), 0
-    while time.perf_counter() - start < TIMED_SECONDS:
+    start = time.perf_counter()
+    until = start + TIMED_SECONDS
+    with ThreadPoolExecutor(engine.streams) as pool:
+        calls = sum(pool.map(lambda _: calls_until(engine, batch, until), range(engine.streams)))
+    return (time.perf_counter() - start) / calls / len(batch.pixels)
+
+
+def calls_until(engine: Engine, batch: Batch, until: float) -> int:
+    """How often a batch goes through the network before a time."""
+    calls = 0
+    while time.perf_counter() < until:
         engine(batch.pixels)
         calls += 1
-    return (time.perf_counter() - start) / calls / len(batch.pixels)
+    return calls
 
 
 def main() -> None:
@@ -63,10 +73,8 @@ def main() -> None:
     print(
         f"scene        {result.height} × {result.width}, {result.patches} patches, {result.skipped} skipped"
     )
-    print(f"engine       {result.engine}, {ready.engine.batch_size} patches a batch")
-    print(
-        f"forward      {forward * 1e3:.2f} ms a patch alone ({before * 1e3:.2f} before, {after * 1e3:.2f} after)"
-    )
+    print(f"engine       {result.engine}, {ready.engine.streams} × {ready.engine.batch_size} patches at once")
+    print(f"forward      {forward * 1e3:.2f} ms a patch ({before * 1e3:.2f} before, {after * 1e3:.2f} after)")
     print(f"wall         {result.seconds:.1f} s, {pixels / result.seconds / 1e6:.2f} Mpx/s of scene")
     for stage, seconds in result.stages.items():
         print(f"  {stage:<10} {seconds:6.1f} s")

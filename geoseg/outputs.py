@@ -50,7 +50,9 @@ def probability_output(
     tags = _tags(bundle, settings) | {"GEOSEG_THRESHOLDS": " ".join(map(str, settings.thresholds))}
     if dtype == "float32":
         spec = RasterSpec(box, names, "float32", float("nan"), tags=tags, options=options)
-        return spec, lambda strip: np.where(strip.valid[..., None], strip.probabilities, np.float32("nan"))
+        return spec, lambda strip: np.where(
+            strip.valid[..., None], np.minimum(strip.probabilities, 1), np.float32("nan")
+        )
     tags |= {"GEOSEG_PROBABILITY": "value / 254"}
     spec = RasterSpec(box, names, tags=tags, options=options)
     return spec, lambda strip: quantize(strip.probabilities, strip.valid)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,7 +15,7 @@ from geoseg.core.grid import Grid
 from geoseg.core.patches import PixelSource, read_patches
 from geoseg.core.prefetch import prefetch
 from geoseg.core.scaling import Scaling
-from geoseg.core.stitch import Prediction, Strip, stitch
+from geoseg.core.stitch import Prediction, Probabilities, Strip, stitch
 from geoseg.core.window import Window
 from geoseg.runtime.engine import Engine
 
@@ -82,15 +84,23 @@ def segment(
 
 
 def _infer(engine: Engine, ready: Iterable[Batch], stages: Stages) -> Iterator[list[Prediction]]:
-    """The predictions of each batch."""
-    for batch in stages.timed("starve", ready):
-        start = time.perf_counter()
-        probabilities = engine(batch.pixels)
-        stages.seconds["infer"] = stages.seconds.get("infer", 0.0) + time.perf_counter() - start
-        stages.patches += len(batch.patches)
-        yield [
-            Prediction(patch.index, probabilities[k], patch.valid) for k, patch in enumerate(batch.patches)
-        ]
+    """The predictions of each batch, in order; as many batches at once as suits the engine."""
+    with ThreadPoolExecutor(engine.streams, "geoseg-infer") as pool:
+        running: deque[tuple[Batch, Future[Probabilities]]] = deque()
+        for batch in stages.timed("starve", ready):
+            running.append((batch, pool.submit(engine, batch.pixels)))
+            if len(running) > engine.streams:
+                yield _predictions(*running.popleft(), stages)
+        while running:
+            yield _predictions(*running.popleft(), stages)
+
+
+def _predictions(batch: Batch, answer: Future[Probabilities], stages: Stages) -> list[Prediction]:
+    start = time.perf_counter()
+    probabilities = answer.result()
+    stages.seconds["infer"] = stages.seconds.get("infer", 0.0) + time.perf_counter() - start
+    stages.patches += len(batch.patches)
+    return [Prediction(patch.index, probabilities[k], patch.valid) for k, patch in enumerate(batch.patches)]
 
 
 def _flat(groups: Iterable[list[T]]) -> Iterator[T]:

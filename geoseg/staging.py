@@ -6,7 +6,6 @@ then renamed. A run that fails or is killed leaves nothing that looks finished.
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
 import tempfile
@@ -17,13 +16,15 @@ from pathlib import Path
 
 from geoseg.errors import OutputError
 
+GDAL_SIDES = (".aux.xml", ".msk", ".ovr")
+
 
 @contextmanager
 def staged(*targets: Path, overwrite: bool = False) -> Iterator[tuple[Path, ...]]:
     """Give temporary paths to write to; rename all of them when the `with` block ends well.
 
-    Side files named after a temporary path (`x.tif.aux.xml` beside `x.tif`) are renamed with it. When
-    the block fails, every file it made is removed.
+    GDAL's side files of a temporary path (`x.tif.aux.xml` beside `x.tif`) are renamed with it. When the
+    block fails, every file it made is removed.
 
     Args:
         targets: the final paths.
@@ -75,9 +76,13 @@ def _flush(draft: Path) -> None:
 
 
 def _publish(draft: Path, target: Path) -> None:
-    """Rename side files first, so that the main file never appears without them."""
-    for side in draft.parent.glob(glob.escape(draft.name) + ".*"):
-        side.replace(target.with_name(target.name + side.name[len(draft.name) :]))
+    """Rename side files first, so that the main file never comes without them; drop an old file's."""
+    for ending in GDAL_SIDES:
+        side, old = (path.with_name(path.name + ending) for path in (draft, target))
+        if side.exists():
+            side.replace(old)
+        else:
+            old.unlink(missing_ok=True)
     draft.replace(target)
 
 
@@ -103,14 +108,18 @@ def staged_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
         raise OutputError(
             f"cannot write to {target.parent}: {error.strerror}; choose another folder"
         ) from error
+    aside = draft.with_name(draft.name + "-old")
     try:
         yield draft
         draft.chmod(0o777 & ~_umask())
         if target.exists():
-            shutil.rmtree(target)
+            target.replace(aside)
         draft.replace(target)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        if aside.exists() and not target.exists():
+            aside.replace(target)
+        for leftover in (draft, aside):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -103,6 +103,11 @@ class Grid:
     @classmethod
     def cropped(cls, scene_shape: tuple[int, int], size: int, halo: int, stride: int) -> Grid:
         """The grid whose patches are cropped by `halo` on every side, so that their cores tile the scene."""
+        if halo % stride:
+            raise GridError(
+                f"a halo is a multiple of the network's stride {stride}, got {halo}; "
+                f"use {-(-halo // stride) * stride}"
+            )
         if size <= 2 * halo:
             raise GridError(
                 f"patch size {size} leaves nothing after cropping a halo of {halo} px on both sides; "

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.filters import Valid
+from geoseg.core.planes import interleave
 from geoseg.core.stitch import Probabilities
 
 NODATA = 255
@@ -35,7 +37,7 @@ def classify(
     Returns:
         (h, w) uint8: 0 background, 1 … n classes in card order, 255 nodata.
     """
-    limits = [-1.0] * probabilities.shape[-1] if activation == "softmax" else thresholds
+    limits = [0.0] * probabilities.shape[-1] if activation == "softmax" else thresholds
     mask = np.zeros(valid.shape, np.uint8)
     best = np.full(valid.shape, BELOW, np.float32)
     for number, limit in enumerate(limits, 1):  # argmax along a short last axis is ten times slower
@@ -48,9 +50,11 @@ def classify(
 
 def quantize(probabilities: Probabilities, valid: Valid) -> NDArray[np.uint8]:
     """Probabilities 0 … 1 as bytes round(254·p), 255 where not valid; `dequantize` is the inverse."""
-    scaled = probabilities * np.float32(TOP)
-    codes = np.rint(scaled, out=scaled).astype(np.uint8)
-    np.copyto(codes, np.uint8(NODATA), where=~valid[..., None])
+    height, width, classes = probabilities.shape
+    flat = np.ascontiguousarray(probabilities).reshape(height, width * classes)
+    codes: NDArray[np.uint8] = cv2.convertScaleAbs(flat, alpha=TOP).reshape(probabilities.shape)
+    absent = np.where(valid, np.uint8(0), np.uint8(NODATA))
+    codes |= interleave([absent] * classes)
     return codes
 
 

@@ -37,11 +37,13 @@ class Confusion:
         if truth.shape != predicted.shape:
             raise GridError(f"masks to compare need one shape, got {truth.shape} and {predicted.shape}")
         use = (truth != ignore) & (predicted != ignore)
-        pairs = truth[use].astype(np.int64) * self.classes + predicted[use]
-        if pairs.size and (int(max(truth[use].max(), predicted[use].max())) >= self.classes):
-            raise GridError(
-                f"a mask to compare holds a class above {self.classes - 1}; map its classes first"
-            )
+        for mask in (truth[use], predicted[use]):
+            if mask.size and not 0 <= mask.min() <= mask.max() < self.classes:
+                raise GridError(
+                    f"a mask to compare holds classes {mask.min()} to {mask.max()}, "
+                    f"not 0 to {self.classes - 1}; map its classes first"
+                )
+        pairs = truth[use].astype(np.int64) * self.classes + predicted[use].astype(np.int64)
         self.counts[...] += np.bincount(pairs, minlength=self.classes**2).reshape(self.counts.shape)
 
     @property

@@ -77,13 +77,14 @@ class Patch:
 def read_clean(source: PixelSource, window: Window, filter_: Filter) -> tuple[Pixels, Valid]:
     """Read a window inside the scene with its invalid pixels filled, and filter it.
 
-    The answer does not depend on how the scene is windowed.
+    The answer does not depend on how the scene is windowed; only a window without any valid pixel is
+    not worth filling, and is 0.
     """
     outer = window.expand(filter_.margin).clip(source.shape)
     pixels, valid = source.read(outer)
     core = window.within(outer)
     if not valid[core].any():
-        return pixels[core], valid[core]
+        return np.zeros_like(pixels[core]), valid[core]
     if not valid.all():
         outer = window.expand(filter_.margin + FILL_REACH).clip(source.shape)
         pixels, valid = source.read(outer)

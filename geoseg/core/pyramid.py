@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from geoseg.core.planes import interleave, separate
 
 Reduction = Literal["mode", "average"]
 
@@ -44,14 +47,16 @@ def _quads(rows: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def _rounded_mean(rows: NDArray[Any], nodata: float) -> NDArray[Any]:
-    """The mean of integers; the few pixels that touch nodata are done over with care."""
-    pairs = rows[0::2].astype(np.uint16) + rows[1::2]
-    mean = ((pairs[:, 0::2] + pairs[:, 1::2] + 2) >> 2).astype(rows.dtype)
-    empty = rows == nodata
-    if empty.any():
-        touched = np.logical_or.reduce(_quads(empty))
+    """The mean of bytes; the few pixels that touch nodata are done over with care."""
+    size = rows.shape[1] // 2, rows.shape[0] // 2
+    planes = separate(rows)
+    # of single bands OpenCV's area interpolation is (a + b + c + d + 2) >> 2
+    mean = interleave([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
+    absent = [cv2.compare(plane, int(nodata), cv2.CMP_EQ) for plane in planes]
+    if any(cv2.countNonZero(plane) for plane in absent):
+        touched = interleave([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in absent]) > 0
         mean[touched] = _mean([quad[touched] for quad in _quads(rows)], nodata)
-    return np.asarray(mean)
+    return mean
 
 
 def _mean(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
@@ -67,6 +72,15 @@ def _mean(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
 
 
 def _mode(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
+    """The value of all four where they agree, as nearly everywhere; the rest is looked at with care."""
+    a, b, c, d = quads
+    mode: NDArray[Any] = np.array(a)
+    mixed = (a != b) | (a != c) | (a != d)
+    mode[mixed] = _sorted_mode([quad[mixed] for quad in quads], nodata)
+    return mode
+
+
+def _sorted_mode(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
     """Sort the four by a network of comparators, nodata last; equal ones are then neighbours."""
     a, b, c, d = quads
     a, b = np.minimum(a, b), np.maximum(a, b)

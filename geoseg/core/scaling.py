@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SceneError
 
+NARROW = 1e-6  # relative width below which values count as constant
+TINY = 1e-30  # values below it count as 0, and their quotients overflow
 FULL_16_BIT = 0.25  # of 65535: no sensor of 10 … 14 bits has its 98th percentile above this
 
 
@@ -64,4 +66,6 @@ def guess_scaling(dtype: str, sample: NDArray[Any]) -> Scaling:
         return Scaling()
     if dtype == "uint16" and high > FULL_16_BIT * 65535:
         return Scaling(0, 65535)
-    return Scaling(low, high) if low < high else Scaling(low, low + 1)
+    if high - low <= NARROW * max(abs(low), abs(high), TINY):
+        return Scaling(low, low + max(1.0, abs(low)))  # constant: there is nothing to stretch
+    return Scaling(low, high)

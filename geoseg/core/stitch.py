@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,8 @@ class Strip:
 
     Attributes:
         window: where they lie in the scene.
-        probabilities: (height, width, classes) float32 in 0 … 1; 0 where not valid.
+        probabilities: (height, width, classes) float32 in 0 … 1 (to within rounding of the weights, 1e-6);
+            not meant to be used where not valid.
         valid: (height, width) bool, True = has data.
     """
 
@@ -62,7 +64,8 @@ def stitch(
         area: the part of the scene to assemble; None for all of it.
     """
     area = area or whole(grid.scene_shape)
-    row_weights, col_weights = axis_weights(grid.rows), axis_weights(grid.cols)
+    row_weights = axis_weights(grid.rows)
+    col_weights = np.repeat(axis_weights(grid.cols), classes, axis=1)  # one for each class of a column
     by_row = groupby(predictions, key=lambda prediction: prediction.index[0])
     pending = next(by_row, None)
     band = _Band(area, grid.size, classes)
@@ -70,7 +73,7 @@ def stitch(
     for i in rows:
         if pending is not None and pending[0] == i:
             for prediction in pending[1]:
-                weights = row_weights[i][:, None] * col_weights[prediction.index[1]][None, :]
+                weights = np.outer(row_weights[i], col_weights[prediction.index[1]])
                 band.add(prediction, weights, grid)
             pending = next(by_row, None)
         done = grid.rows.support(i + 1)[0] if i + 1 < rows.stop else area.stop_row
@@ -86,35 +89,28 @@ class _Band:
         self.top = area.row
         self.sums = np.zeros((height, area.width, classes), np.float32)
         self.valid = np.zeros((height, area.width), bool)
-        self.touched = False
 
     def add(self, prediction: Prediction, weights: NDArray[np.float32], grid: Grid) -> None:
-        """Add one patch, weighted, where its support meets the rows at hand."""
+        """Add one patch, weighted by (size, size · classes), where its support meets the rows at hand."""
         rows = Window(self.top, self.area.col, self.area.stop_row - self.top, self.area.width)
         target = grid.support(prediction.index).intersect(rows)
         source, goal = target.within(grid.window(prediction.index)), target.within(rows)
-        self.sums[goal] += weights[source][..., None] * prediction.probabilities[source]
+        weighted = weights * prediction.probabilities.reshape(weights.shape)
+        self.sums[goal] += weighted.reshape(prediction.probabilities.shape)[source]
         self.valid[goal] |= prediction.valid[source]
-        self.touched = True
 
     def pop(self, stop: int) -> Strip:
-        """Take out the rows above `stop` and move the rest up."""
+        """Take out the rows above `stop` and go on with the rest in new memory."""
         height = stop - self.top
         window = Window(self.top, self.area.col, height, self.area.width)
-        valid = self.valid[:height].copy()
-        if valid.any():
-            sums = np.minimum(self.sums[:height], 1)
-            np.copyto(sums, np.float32(0), where=~valid[..., None])
-        else:
-            sums = np.zeros((height, *self.sums.shape[1:]), np.float32)
-        if self.touched:
-            self._shift(height)
+        strip = Strip(window, self.sums[:height], self.valid[:height])
+        self.sums, self.valid = _moved_up(self.sums, height), _moved_up(self.valid, height)
         self.top = stop
-        return Strip(window, sums, valid)
+        return strip
 
-    def _shift(self, height: int) -> None:
-        for plane in (self.sums, self.valid):
-            kept = len(plane) - height
-            plane[:kept] = plane[height:].copy() if kept < height else plane[height:]
-            plane[kept:] = 0
-        self.touched = bool(self.valid.any())
+
+def _moved_up(plane: NDArray[Any], by: int) -> NDArray[Any]:
+    """The rows from `by` on, at the top of a plane of zeros of the same shape."""
+    moved = np.zeros_like(plane)
+    moved[: len(plane) - by] = plane[by:]
+    return moved

@@ -29,6 +29,7 @@ from geoseg.geo.gdal import open_raster, translated
 from geoseg.geo.geobox import GeoBox
 
 BLOCK = 512
+LARGE = 2**30  # pixels above which a draft is worth compressing: it no longer fits into the page cache
 STRIPE = 2**15  # columns of a stripe are a multiple of this, so that it begins on a pixel of every overview
 
 
@@ -146,8 +147,10 @@ def _draft(path: Path, spec: RasterSpec) -> Iterator[Any]:
     profile = dict(
         driver="GTiff", height=box.shape[0], width=box.shape[1], count=len(spec.names), dtype=spec.dtype,
         nodata=spec.nodata, crs=box.crs, tiled=True, blockxsize=BLOCK, blockysize=BLOCK,
-        compress="zstd", zstd_level=1, interleave="band", sparse_ok=True, bigtiff="if_safer",
+        interleave="band", sparse_ok=True, bigtiff="if_safer",
     )  # fmt: skip
+    if box.shape[0] * box.shape[1] > LARGE:
+        profile |= {"compress": "zstd", "zstd_level": 1}
     with _writing(path):
         dataset = rasterio.open(path, "w", **profile, **_place(box))
     with dataset:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from affine import Affine
 from rasterio.enums import MaskFlags, Resampling
@@ -18,6 +17,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RioWindow
 
 from geoseg.core.filters import Pixels, Valid
+from geoseg.core.planes import interleave
 from geoseg.core.scaling import Scaling, guess_scaling
 from geoseg.core.window import Window
 from geoseg.errors import SceneError
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 MAX_BLOCK_BYTES = 2**31  # GDAL decodes whole blocks; a header may claim any size
 WARP_TOLERANCE = 1e-6  # pixels; GDAL fails on 0
-MERGED = ("uint8", "uint16", "int16", "int32", "float32", "float64")
 SAMPLES = 8  # windows across and down that `Scene.scaling` looks at
 
 
@@ -85,7 +84,7 @@ class Scene:
         with translated(SceneError, what, "the file is damaged or incomplete, fetch it again"):
             planes = self.dataset.read(self.indexes, window=place)
             mask = self.dataset.read_masks(self.indexes[0], window=place) if self.masked else None
-        return _interleaved(planes), self._validity(planes, mask, window)
+        return interleave(planes), self._validity(planes, mask, window)
 
     def _validity(self, planes: Pixels, mask: Any, window: Window) -> Valid:
         """The AND of mask, nodata value, finite values and cutline."""
@@ -193,14 +192,6 @@ def _warped(dataset: Any, box: GeoBox, nodata: float | None, masked: bool) -> An
             src_nodata=nodata, nodata=nodata, tolerance=WARP_TOLERANCE,
             add_alpha=masked and "alpha" not in [kind.name for kind in dataset.colorinterp],
         )  # fmt: skip
-
-
-def _interleaved(planes: Pixels) -> Pixels:
-    """(bands, h, w) as (h, w, bands); OpenCV's merge is several times as fast as a transposed copy."""
-    if 1 < len(planes) <= 4 and planes.dtype.name in MERGED:
-        merged: Pixels = cv2.merge(list(planes))
-        return merged
-    return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 
 def _has_data(planes: Pixels, nodata: Sequence[float | None]) -> Valid:

@@ -18,6 +18,7 @@ class Engine(Protocol):
         stride: period of the network's shift equivariance, pixels.
         halo: context beyond which no input pixel matters, pixels.
         batch_size: patches per call that suits it.
+        streams: calls that may run at once, from threads of their own.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Engine(Protocol):
     stride: int
     halo: int
     batch_size: int
+    streams: int
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:
         """Probabilities (n, size, size, classes) float32 of (n, size, size, bands) pixels, 0 … 255."""

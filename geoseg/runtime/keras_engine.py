@@ -49,10 +49,12 @@ class KerasEngine:
     Attributes are those of `runtime.engine.Engine`.
     """
 
-    def __init__(self, model: Any, *, classes: int, stride: int, halo: int, batch_size: int) -> None:
+    def __init__(
+        self, model: Any, *, classes: int, stride: int, halo: int, batch_size: int, streams: int = 1
+    ) -> None:
         backend = import_keras().backend.backend()
         self.classes, self.stride, self.halo = classes, stride, halo
-        self.batch_size = batch_size
+        self.batch_size, self.streams = batch_size, streams
         self.name = f"{backend} ({device(backend)})"
         self._forward, self._exhausted = _compiled(model, backend)
 
@@ -88,6 +90,24 @@ def device(backend: str) -> str:
         import jax
 
         return str(jax.default_backend()).upper()
+
+
+def one_core_a_call() -> int:
+    """Make TensorFlow run every call on one core; return how many calls to run at once.
+
+    Calls side by side never wait for each other, while the threads of one call do at every layer, and
+    even more so when the reader or the writer takes a core away. It has to be decided before
+    TensorFlow's first operation; after that calls keep using all cores, one at a time.
+    """
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    try:
+        threading.set_intra_op_parallelism_threads(1)
+    except RuntimeError:
+        if threading.get_intra_op_parallelism_threads() != 1:
+            return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 Forward = Callable[[NDArray[Any]], Probabilities]

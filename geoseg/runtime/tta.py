@@ -25,7 +25,7 @@ class Augmented:
         self.inner, self.views = engine, VIEWS[kind]
         self.name = f"{engine.name}, {len(self.views)} views"
         self.classes, self.stride, self.halo = engine.classes, engine.stride, engine.halo
-        self.batch_size = engine.batch_size
+        self.batch_size, self.streams = engine.batch_size, engine.streams
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:
         """See `Engine`."""

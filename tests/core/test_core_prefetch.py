@@ -1,0 +1,106 @@
+import threading
+import time
+
+import pytest
+
+from geoseg.core.prefetch import prefetch
+
+
+def wait_for(condition, seconds=5.0):
+    """Poll until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    return condition()
+
+
+def workers():
+    return [thread for thread in threading.enumerate() if thread.name == "geoseg-prefetch"]
+
+
+def counted(made, count=100):
+    for k in range(count):
+        made.append(k)
+        yield k
+
+
+@pytest.mark.parametrize("depth", [1, 2, 10])
+def test_order_is_kept_and_nothing_is_lost(depth):
+    with prefetch(range(500), depth) as items:
+        assert list(items) == list(range(500))
+    assert not workers()
+
+
+def test_none_and_false_are_items_too():
+    with prefetch([None, False, 0], 1) as items:
+        assert list(items) == [None, False, 0]
+
+
+def test_nothing_in_nothing_out():
+    with prefetch([], 1) as items:
+        assert list(items) == []
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_the_producer_runs_ahead_by_its_depth_and_no_further(depth):
+    made = []
+    with prefetch(counted(made), depth) as items:
+        for taken in range(4):
+            most = taken + depth + 1  # in the queue, and one in the producer's hand
+            assert wait_for(lambda most=most: len(made) >= most)
+            time.sleep(0.15)
+            assert len(made) == most
+            next(items)
+
+
+def test_producer_and_consumer_work_at_the_same_time():
+    here, there = threading.get_ident(), []
+
+    def source():
+        there.append(threading.get_ident())
+        yield 1
+
+    with prefetch(source(), 1) as items:
+        assert list(items) == [1]
+    assert there != [here]
+
+
+def test_an_error_of_the_producer_is_raised_after_the_items_before_it():
+    def source():
+        yield from range(3)
+        raise ValueError("the third row is damaged")
+
+    with prefetch(source(), 1) as items:
+        assert [next(items) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(ValueError, match="the third row is damaged"):
+            next(items)
+    assert not workers()
+
+
+def test_an_early_exit_stops_the_producer():
+    made = []
+    with prefetch(counted(made, 10**9), 2) as items:
+        assert next(items) == 0
+    assert not workers()
+    count = len(made)
+    time.sleep(0.15)
+    assert len(made) == count <= 5
+
+
+def test_an_exit_before_the_first_item_stops_the_producer():
+    with prefetch(counted([], 10**9), 1):
+        pass
+    assert not workers()
+
+
+def test_an_error_of_the_consumer_passes_through_and_stops_the_producer():
+    with pytest.raises(KeyError, match="mine"), prefetch(counted([], 10**9), 1) as items:
+        next(items)
+        raise KeyError("mine")
+    assert not workers()
+
+
+def test_stages_can_be_chained():
+    with prefetch(range(200), 2) as first, prefetch((2 * k for k in first), 2) as second:
+        assert list(second) == [2 * k for k in range(200)]
+    assert not workers()
