@@ -27,6 +27,10 @@ class PixelSource(Protocol):
     def bands(self) -> int:
         """How many bands a read returns."""
 
+    @property
+    def complete(self) -> bool:
+        """True when no pixel of the scene can be invalid, so that nothing will have to be filled."""
+
     def read(self, window: Window) -> tuple[Pixels, Valid]:
         """Read a window inside the scene.
 
@@ -51,6 +55,11 @@ class ArraySource:
     def bands(self) -> int:
         """How many bands a read returns."""
         return int(self.pixels.shape[2])
+
+    @property
+    def complete(self) -> bool:
+        """True without a mask."""
+        return self.mask is None
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:
         """Copy a window out of the array."""
@@ -80,17 +89,13 @@ def read_clean(source: PixelSource, window: Window, filter_: Filter) -> tuple[Pi
     The answer does not depend on how the scene is windowed; only a window without any valid pixel is
     not worth filling, and is 0.
     """
-    outer = window.expand(filter_.margin).clip(source.shape)
+    margin = filter_.margin + (0 if source.complete else FILL_REACH)
+    outer = window.expand(margin).clip(source.shape)
     pixels, valid = source.read(outer)
     core = window.within(outer)
     if not valid[core].any():
         return np.zeros_like(pixels[core]), valid[core]
-    if not valid.all():
-        outer = window.expand(filter_.margin + FILL_REACH).clip(source.shape)
-        pixels, valid = source.read(outer)
-        pixels = fill_invalid(pixels, valid)
-        core = window.within(outer)
-    return filter_(pixels, valid)[core], valid[core]
+    return filter_(fill_invalid(pixels, valid), valid)[core], valid[core]
 
 
 def reflect(start: int, stop: int, length: int) -> NDArray[np.intp]:

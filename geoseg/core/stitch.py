@@ -64,8 +64,7 @@ def stitch(
         area: the part of the scene to assemble; None for all of it.
     """
     area = area or whole(grid.scene_shape)
-    row_weights = axis_weights(grid.rows)
-    col_weights = np.repeat(axis_weights(grid.cols), classes, axis=1)  # one for each class of a column
+    weights = _Weights(grid, classes)
     by_row = groupby(predictions, key=lambda prediction: prediction.index[0])
     pending = next(by_row, None)
     band = _Band(area, grid.size, classes)
@@ -73,12 +72,27 @@ def stitch(
     for i in rows:
         if pending is not None and pending[0] == i:
             for prediction in pending[1]:
-                weights = np.outer(row_weights[i], col_weights[prediction.index[1]])
-                band.add(prediction, weights, grid)
+                band.add(prediction, weights[prediction.index], grid)
             pending = next(by_row, None)
         done = grid.rows.support(i + 1)[0] if i + 1 < rows.stop else area.stop_row
         if done > band.top:
             yield band.pop(done)
+
+
+class _Weights:
+    """The weights of any patch as (size, size · classes); inner patches share theirs."""
+
+    def __init__(self, grid: Grid, classes: int) -> None:
+        axes = axis_weights(grid.rows), np.repeat(axis_weights(grid.cols), classes, axis=1)
+        kinds = [np.unique(axis, axis=0, return_inverse=True) for axis in axes]
+        (self.rows, self.row_kind), (self.cols, self.col_kind) = kinds
+        self.planes: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def __getitem__(self, index: tuple[int, int]) -> NDArray[np.float32]:
+        kind = int(self.row_kind[index[0]]), int(self.col_kind[index[1]])
+        if kind not in self.planes:
+            self.planes[kind] = np.outer(self.rows[kind[0]], self.cols[kind[1]])
+        return self.planes[kind]
 
 
 class _Band:

@@ -70,6 +70,12 @@ class Scene:
         """The numpy name of the pixels' dtype."""
         return str(np.result_type(*(self.dataset.dtypes[i - 1] for i in self.indexes)))
 
+    @property
+    def complete(self) -> bool:
+        """True when no pixel can be invalid: no mask, no nodata value, no cutline, integers only."""
+        unbounded = not self.masked and not self.cutline and all(value is None for value in self.nodata)
+        return unbounded and not np.issubdtype(np.dtype(self.dtype), np.inexact)
+
     def read(self, window: Window) -> tuple[Pixels, Valid]:
         """Read a window inside the scene.
 
