@@ -31,7 +31,7 @@ def first_batch(job: SceneJob, ready: object) -> Batch:
     with session(), open_job(job, ready.bundle, ready.settings) as (scene, area):
         grid = ready.settings.grid(scene.shape)
         middle = area.expand(-min(area.shape) // 4)
-        patches = read_patches(scene, grid, middle, ready.settings.filter)
+        patches = read_patches(scene, grid, middle, ready.settings.filter, scene.scaling().neutral)
         return next(batches(patches, ready.engine.batch_size, scene.scaling()))
 
 

@@ -16,6 +16,7 @@ from geoseg.core.batching import batches
 from geoseg.core.mask import NODATA
 from geoseg.core.patches import read_patches, read_reflected
 from geoseg.core.window import Window
+from geoseg.errors import OutputError
 from geoseg.geo.gdal import session
 from geoseg.geo.scene import Scene, open_scene
 from geoseg.memory import DEFAULT_LIMIT, estimate, stripes
@@ -156,6 +157,7 @@ def predict_scene(
     Raises:
         GeosegError: when the scene cannot be used or an output not written; no output is left then.
     """
+    _spare_the_scene(job)
     start = time.perf_counter()
     stages, counts = Stages(), np.zeros(256, np.int64)
     with (
@@ -191,7 +193,7 @@ def survey_scene(job: SceneJob, bundle: Bundle, settings: Settings, engine: Engi
         columns = stripes(area, settings, engine.classes, job.max_memory)
         patches, batch = 0, None
         for stripe in columns:
-            found = read_patches(scene, grid, stripe, settings.filter)
+            found = read_patches(scene, grid, stripe, settings.filter, scaling.neutral)
             for batch in batches(found, engine.batch_size, scaling):
                 patches += len(batch.patches)
         reading = time.perf_counter() - start
@@ -209,6 +211,12 @@ def pixel_size(scene: Scene) -> float | None:
     """The ground size of a scene's pixels in metres (geometric mean of both sides), None when unknown."""
     size = scene.geobox.pixel_size_m()
     return None if size is None else math.sqrt(size[0] * size[1])
+
+
+def _spare_the_scene(job: SceneJob) -> None:
+    for output in job.outputs:
+        if output.exists() and Path(job.scene).exists() and output.samefile(job.scene):
+            raise OutputError(f"{output} is the scene itself; give the output another name")
 
 
 def _outputs(job: SceneJob, bundle: Bundle, settings: Settings, scene: Scene, area: Window) -> list[Output]:
@@ -235,11 +243,14 @@ def measured(settings: Settings, job: SceneJob, bundle: Bundle, tolerance: float
     """Settings whose halo is the smallest that keeps `tolerance` in the middle of a job's scene."""
     from geoseg.models.measured import measured_halo
 
+    if bundle.card.halo == 0:
+        return settings
     side = settings.patch_size + 2 * bundle.card.halo
     with open_job(job, bundle, settings) as (scene, area):
         row, col = area.row + (area.height - side) // 2, area.col + (area.width - side) // 2
-        pixels, _ = read_reflected(scene, Window(row, col, side, side), settings.filter)
-        images = scene.scaling()(pixels)[None]
+        scaling, window = scene.scaling(), Window(row, col, side, side)
+        pixels, _ = read_reflected(scene, window, settings.filter, scaling.neutral)
+        images = scaling(pixels)[None]
     halo = measured_halo(
         bundle.load_keras(), tolerance=tolerance, patch_size=settings.patch_size, images=images
     )

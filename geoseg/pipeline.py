@@ -75,7 +75,8 @@ def segment(
         stages: filled with counts and times.
     """
     stages = stages or Stages()
-    patches = read_patches(source, grid, area, filter_)
+    scaling = scaling or Scaling()
+    patches = read_patches(source, grid, area, filter_, scaling.neutral)
     full = stages.timed("read", batches(patches, engine.batch_size, scaling))
     with prefetch(full, AHEAD) as ready, prefetch(_infer(engine, ready, stages), AHEAD) as answers:
         yield from stages.timed(

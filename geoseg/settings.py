@@ -100,7 +100,7 @@ def resolve(
     halo = card.halo if halo is None else halo
     return Settings(
         stitch=stitch,
-        patch_size=patch_size or _patch_size(card, stitch, halo),
+        patch_size=_patch_size(card, stitch, halo) if patch_size is None else patch_size,
         overlap=card.overlap if overlap is None else overlap,
         halo=halo,
         stride=card.stride,

@@ -76,7 +76,7 @@ def command(
     scenes: tuple[str, ...], output: Path | None, probabilities: Path | None, dry_run: bool, as_json: bool,
     creation_options: tuple[tuple[str, str], ...], **choices: Any,
 ) -> None:  # fmt: skip
-    r"""Turn each SCENE into a class mask (a Cloud-Optimized GeoTIFF on the same ground).
+    """Turn each SCENE into a class mask (a Cloud-Optimized GeoTIFF on the same ground).
 
     \b
     geoseg predict scene.tif
@@ -85,7 +85,7 @@ def command(
 
     The mask holds 0 for background, 1 … n for the model's classes, 255 where the scene has no data. Its
     path is printed to stdout.
-    """
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.api import load
 
     job_keys = ("bidx", "nodata", "bounds", "cutline", "max_memory", "overwrite", "probability_dtype")

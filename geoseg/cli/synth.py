@@ -35,13 +35,13 @@ def command(
     folder: Path, count: int, seed: int, size: tuple[int, int], pixel_size_m: float, style: str, crs: str,
     overwrite: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    r"""Draw procedural scenes with their true buildings and trees.
+    """Draw procedural scenes with their true buildings and trees.
 
     \b
     geoseg synth -o scenes/ --count 4 --style town --pixel-size 0.5
 
     Each scene is STYLE_SEED.tif, with its class mask and its true polygons beside it.
-    """
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.synth import SceneSpec, synthesize
     from geoseg.synth.write import write_scene
 

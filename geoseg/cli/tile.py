@@ -28,14 +28,14 @@ from geoseg.cli.progress import bar
 @options.overwrite
 @options.as_json
 def command(scene: str, folder: Path, as_json: bool, **choices: Any) -> None:
-    r"""Cut SCENE into patches for training, with an index.
+    """Cut SCENE into patches for training, with an index.
 
     \b
     geoseg tile scene.tif -o patches/ --labels buildings.gpkg
 
     The folder holds images/, labels/ and index.parquet (GeoParquet with each patch's place). Pixels are
     filtered with context, so that neighbouring patches fit together.
-    """
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.geo.tiling import TileJob, cut_tiles
 
     with bar(Path(scene).name, "patch") as progress:

@@ -79,23 +79,26 @@ class MedianBlur:
 
 def median_blur(kernel: int) -> Filter:
     """The median filter with a `kernel` px square; none for a kernel of 0 or 1."""
-    return MedianBlur(kernel) if kernel > 1 else NoFilter()
+    return NoFilter() if kernel in (0, 1) else MedianBlur(kernel)
 
 
-FILL_REACH = 32  # pixels; beyond it the fill is 0, far enough from data not to matter
+FILL_REACH = 32  # pixels around data that are filled from it
+FILL_MARGIN = 2 * FILL_REACH  # context a fill needs: a mirrored pixel lies as far behind the border
 
 
-def fill_invalid(pixels: Pixels, valid: Valid, reach: int = FILL_REACH) -> Pixels:
-    """Replace invalid pixels by the nearest valid one, or by 0 where none is within `reach` pixels.
+def fill_invalid(pixels: Pixels, valid: Valid, neutral: float = 0) -> Pixels:
+    """Continue the image past the border of its data, as if reflected there.
 
-    Without this, nodata values (0, 65535, NaN …) would draw an edge into the image that the network
-    has never seen. The limited reach makes the answer independent of the window that was read, as
-    long as the window has a margin of `reach`.
+    Without this, nodata values (0, 65535, NaN …) would draw an edge into the image that networks take
+    for a wall. An invalid pixel takes the value of its mirror image behind the nearest valid pixel, or
+    of the nearest valid pixel itself where that mirror image is not valid either. Beyond `FILL_REACH`
+    it is `neutral`. The limited reach makes the answer independent of the window that was read, as
+    long as the window has a margin of `FILL_MARGIN`.
 
     Args:
         pixels: (h, w, bands), any dtype.
         valid: (h, w) bool, True = has data.
-        reach: how far data is carried, pixels (5×5 chamfer distance of OpenCV).
+        neutral: the value far from any data.
 
     Returns:
         (h, w, bands) of the same dtype; `pixels` itself when all are valid.
@@ -103,8 +106,8 @@ def fill_invalid(pixels: Pixels, valid: Valid, reach: int = FILL_REACH) -> Pixel
     if valid.all():
         return pixels
     filled: Pixels = pixels.copy()
-    box = _around(~valid, reach)
-    _fill(filled[box], valid[box], reach)
+    box = _around(~valid, FILL_MARGIN)
+    _fill(filled[box], valid[box], neutral)
     return filled
 
 
@@ -117,18 +120,28 @@ def _around(chosen: Valid, margin: int) -> tuple[slice, slice]:
     )
 
 
-def _fill(pixels: Pixels, valid: Valid, reach: int) -> None:
+def _fill(pixels: Pixels, valid: Valid, neutral: float) -> None:
     """Fill invalid pixels in place."""
-    invalid = ~valid
     if not valid.any():
-        pixels[...] = 0
+        pixels[...] = neutral
         return
+    invalid = ~valid
     distance, label = cv2.distanceTransformWithLabels(
         invalid.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    near = invalid & (distance <= FILL_REACH)
     places = np.empty(int(label.max()) + 1, np.intp)
     places[label[valid]] = np.flatnonzero(valid)
-    near = invalid & (distance <= reach)
-    row, col = np.divmod(places[label[near]], pixels.shape[1])
-    pixels[invalid & ~near] = 0
-    pixels[near] = pixels[row, col]
+    pixels[invalid & ~near] = neutral
+    pixels[near] = pixels[_mirrored(near, valid, *np.divmod(places[label[near]], valid.shape[1]))]
+
+
+def _mirrored(
+    near: Valid, valid: Valid, row: NDArray[np.intp], col: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where the pixels in `near` find their mirror images, given their nearest valid pixels."""
+    here_row, here_col = np.nonzero(near)
+    far_row, far_col = 2 * row - here_row, 2 * col - here_col
+    mirrors = (far_row >= 0) & (far_row < valid.shape[0]) & (far_col >= 0) & (far_col < valid.shape[1])
+    mirrors[mirrors] = valid[far_row[mirrors], far_col[mirrors]]
+    return np.where(mirrors, far_row, row), np.where(mirrors, far_col, col)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.core.filters import FILL_REACH, Filter, NoFilter, Pixels, Valid, fill_invalid
+from geoseg.core.filters import FILL_MARGIN, Filter, NoFilter, Pixels, Valid, fill_invalid
 from geoseg.core.grid import Grid
 from geoseg.core.window import Window, whole
 
@@ -83,19 +83,21 @@ class Patch:
     valid: Valid
 
 
-def read_clean(source: PixelSource, window: Window, filter_: Filter) -> tuple[Pixels, Valid]:
+def read_clean(
+    source: PixelSource, window: Window, filter_: Filter, neutral: float = 0
+) -> tuple[Pixels, Valid]:
     """Read a window inside the scene with its invalid pixels filled, and filter it.
 
     The answer does not depend on how the scene is windowed; only a window without any valid pixel is
     not worth filling, and is 0.
     """
-    margin = filter_.margin + (0 if source.complete else FILL_REACH)
+    margin = filter_.margin + (0 if source.complete else FILL_MARGIN)
     outer = window.expand(margin).clip(source.shape)
     pixels, valid = source.read(outer)
     core = window.within(outer)
     if not valid[core].any():
         return np.zeros_like(pixels[core]), valid[core]
-    return filter_(fill_invalid(pixels, valid), valid)[core], valid[core]
+    return filter_(fill_invalid(pixels, valid, neutral), valid)[core], valid[core]
 
 
 def reflect(start: int, stop: int, length: int) -> NDArray[np.intp]:
@@ -106,14 +108,16 @@ def reflect(start: int, stop: int, length: int) -> NDArray[np.intp]:
     return np.minimum(folded, 2 * length - 2 - folded)
 
 
-def read_reflected(source: PixelSource, window: Window, filter_: Filter) -> tuple[Pixels, Valid]:
+def read_reflected(
+    source: PixelSource, window: Window, filter_: Filter, neutral: float = 0
+) -> tuple[Pixels, Valid]:
     """Like `read_clean`, for windows that may reach outside the scene."""
     height, width = source.shape
     rows = reflect(window.row, window.stop_row, height)
     cols = reflect(window.col, window.stop_col, width)
     top, left = int(rows.min()), int(cols.min())
     inside = Window(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left)
-    pixels, valid = read_clean(source, inside, filter_)
+    pixels, valid = read_clean(source, inside, filter_, neutral)
     if (inside.row, inside.height) != (window.row, window.height):
         pixels, valid = pixels[rows - top], valid[rows - top]
     if (inside.col, inside.width) != (window.col, window.width):
@@ -122,7 +126,11 @@ def read_reflected(source: PixelSource, window: Window, filter_: Filter) -> tupl
 
 
 def read_patches(
-    source: PixelSource, grid: Grid, area: Window | None = None, filter_: Filter | None = None
+    source: PixelSource,
+    grid: Grid,
+    area: Window | None = None,
+    filter_: Filter | None = None,
+    neutral: float = 0,
 ) -> Iterator[Patch]:
     """Cut the patches that contribute to `area`, row by row; patches without a valid pixel are left out.
 
@@ -131,21 +139,23 @@ def read_patches(
         grid: the grid over the whole scene.
         area: part of the scene to be covered; None for all of it.
         filter_: applied with context before cutting; None for none.
+        neutral: the value of pixels far from any data.
     """
     rows, cols = grid.touching(area or whole(source.shape))
     per_run = max(1, (RUN - grid.overlap) // grid.step)
     for i in rows:
         for first in range(cols.start, cols.stop, per_run):
-            yield from _read_run(
-                source, grid, i, range(first, min(first + per_run, cols.stop)), filter_ or NoFilter()
-            )
+            run = range(first, min(first + per_run, cols.stop))
+            yield from _read_run(source, grid, i, run, filter_ or NoFilter(), neutral)
 
 
-def _read_run(source: PixelSource, grid: Grid, i: int, cols: range, filter_: Filter) -> Iterator[Patch]:
+def _read_run(
+    source: PixelSource, grid: Grid, i: int, cols: range, filter_: Filter, neutral: float
+) -> Iterator[Patch]:
     """The patches of neighbouring columns, read, filled and filtered as one window."""
     left = grid.window((i, cols[0]))
     run = Window(left.row, left.col, grid.size, (len(cols) - 1) * grid.step + grid.size)
-    pixels, valid = read_reflected(source, run, filter_)
+    pixels, valid = read_reflected(source, run, filter_, neutral)
     for j in cols:
         cell = grid.window((i, j)).within(run)
         if _supported(grid, (i, j), valid[cell]):

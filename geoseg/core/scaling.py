@@ -35,6 +35,11 @@ class Scaling:
         """True when values stay as they are."""
         return (self.low, self.high) == (0.0, 255.0)
 
+    @property
+    def neutral(self) -> float:
+        """The value that becomes 128, mid-grey."""
+        return self.low + 128 / 255 * (self.high - self.low)
+
     def __call__(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Scale an array of any shape: uint8 stays uint8 under the identity, all else becomes float32."""
         if self.identity and pixels.dtype == np.uint8:

@@ -7,20 +7,22 @@ from typing import Any
 
 from geoseg.errors import SceneError
 from geoseg.geo.gdal import translated
+from geoseg.geo.geobox import GeoBox
 
 
-def read_cutline(path: Path, crs: Any) -> tuple[dict[str, Any], ...]:
-    """The polygons of a vector file as GeoJSON-like geometries in `crs` (None: taken as they are).
+def read_cutline(path: Path, box: GeoBox) -> tuple[dict[str, Any], ...]:
+    """The polygons of a vector file as GeoJSON-like geometries in the CRS of a pixel plane, if it has one.
 
     Raises:
         SceneError: when the file cannot be read or holds no polygon.
     """
     import geopandas
 
+    box.require_transform("a cutline")
     with translated(SceneError, f"cannot read the cutline {path}", "give a vector file of polygons"):
         frame = geopandas.read_file(path)
-    if frame.crs is not None and crs is not None:
-        frame = frame.to_crs(crs.to_wkt())
+    if frame.crs is not None and box.crs is not None:
+        frame = frame.to_crs(box.crs.to_wkt())
     shapes = [shape for shape in frame.geometry if shape is not None and shape.area > 0]
     if not shapes:
         raise SceneError(f"the cutline {path} holds no polygon; give a file with at least one")

@@ -22,11 +22,11 @@ def session() -> Any:
     return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
 
 
-def open_raster(path: Any) -> Any:
+def open_raster(path: Any, mode: str = "r", **profile: Any) -> Any:
     """`rasterio.open` without the warning about missing georeference, which geoseg words itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path)
+        return rasterio.open(path, mode, **profile)
 
 
 @contextmanager

@@ -39,6 +39,18 @@ class GeoBox:
         """True when pixels have map coordinates, by a transform or by control points."""
         return bool(self.gcps) or not self.transform.is_identity
 
+    def require_transform(self, what: str) -> None:
+        """Refuse `what` needs map coordinates of pixels, when there are only control points.
+
+        Raises:
+            SceneError: then.
+        """
+        if self.gcps:
+            raise SceneError(
+                f"{what} needs a rectified scene, this one has only {len(self.gcps)} ground control points; "
+                "rectify it first, e.g. with gdalwarp"
+            )
+
     def window(self, window: Window) -> GeoBox:
         """The part of the plane under a window; control points move along."""
         moved = self.transform * Affine.translation(window.col, window.row)
@@ -81,7 +93,10 @@ class GeoBox:
         Raises:
             SceneError: when they do not meet.
         """
+        self.require_transform("a box")
         left, bottom, right, top = bounds
+        if not all(map(math.isfinite, bounds)):
+            raise SceneError(f"bounds are four finite numbers, got {left} {bottom} {right} {top}; mend them")
         to_pixel = ~self.transform
         cols, rows = zip(*(to_pixel * (x, y) for x in (left, right) for y in (bottom, top)), strict=True)
         row, col = _floor(min(rows)), _floor(min(cols))

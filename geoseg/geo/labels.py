@@ -87,6 +87,7 @@ def _read(dataset: Any, window: Window) -> NDArray[np.uint8]:
 def _polygons(path: Path, box: GeoBox, class_field: str) -> Labels:
     import geopandas
 
+    box.require_transform("a vector file of labels")
     with _reading(path):
         frame = geopandas.read_file(path)
     if frame.crs is not None and box.crs is not None:

@@ -17,7 +17,6 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import numpy as np
-import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.windows import Window as RioWindow
@@ -152,7 +151,7 @@ def _draft(path: Path, spec: RasterSpec) -> Iterator[Any]:
     if box.shape[0] * box.shape[1] > LARGE:
         profile |= {"compress": "zstd", "zstd_level": 1}
     with _writing(path):
-        dataset = rasterio.open(path, "w", **profile, **_place(box))
+        dataset = open_raster(path, "w", **profile, **_place(box))
     with dataset:
         for band, name in enumerate(spec.names, 1):
             dataset.set_band_description(band, name)
@@ -170,12 +169,19 @@ def _assemble(path: Path, drafts: list[Path], spec: RasterSpec) -> None:
         "predictor": "no" if spec.overviews == "mode" else "yes",
     }  # fmt: skip
     options |= {key.lower(): value for key, value in spec.options.items()}
+    _check_blocksize(options["blocksize"])
     view = path.with_name(path.name + ".draft.vrt")
     with _writing(path):
         with open_raster(drafts[0]) as dataset:
             rasterio.shutil.copy(dataset, view, driver="VRT")
         _point_to_overviews(view, drafts[1:])
         rasterio.shutil.copy(view, path, driver="COG", **options)
+
+
+def _check_blocksize(text: str) -> None:
+    """GDAL takes any number, and ends the process on some."""
+    if not (text.isdecimal() and int(text) >= 128 and int(text) % 16 == 0):
+        raise OutputError(f"creation option BLOCKSIZE is a multiple of 16 from 128 up, got {text}")
 
 
 def _point_to_overviews(view: Path, overviews: list[Path]) -> None:

@@ -42,18 +42,21 @@ class Scene:
         dataset: the rasterio dataset, or the warped view of it, that is read.
         geobox: its pixel plane.
         indexes: band numbers in the model's order.
-        nodata: one value per index, or None; a pixel is nodata when all its bands are.
+        nodata: codes for no data, each with one value (or None) per index; a pixel has no data when all its
+            bands hold a code's values.
         masked: whether the dataset has a mask or alpha band.
         cutline: geometries in the scene's CRS; pixels whose centre is outside all are invalid.
+        other: a second view of the same pixels; those that differ from it have no data. None for most scenes.
     """
 
     name: str
     dataset: Any
     geobox: GeoBox
     indexes: tuple[int, ...]
-    nodata: tuple[float | None, ...]
+    nodata: tuple[tuple[float | None, ...], ...]
     masked: bool
     cutline: tuple[Any, ...] = ()
+    other: Any = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,7 +76,7 @@ class Scene:
     @property
     def complete(self) -> bool:
         """True when no pixel can be invalid: no mask, no nodata value, no cutline, integers only."""
-        unbounded = not self.masked and not self.cutline and all(value is None for value in self.nodata)
+        unbounded = not (self.masked or self.cutline or self.nodata or self.other)
         return unbounded and not np.issubdtype(np.dtype(self.dtype), np.inexact)
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:
@@ -90,13 +93,16 @@ class Scene:
         with translated(SceneError, what, "the file is damaged or incomplete, fetch it again"):
             planes = self.dataset.read(self.indexes, window=place)
             mask = self.dataset.read_masks(self.indexes[0], window=place) if self.masked else None
+            if self.other is not None:
+                same = (self.other.read(self.indexes, window=place) == planes).all(0)
+                mask = same if mask is None else same & (mask > 0)
         return interleave(planes), self._validity(planes, mask, window)
 
     def _validity(self, planes: Pixels, mask: Any, window: Window) -> Valid:
         """The AND of mask, nodata value, finite values and cutline."""
         valid = np.ones(window.shape, bool) if mask is None else mask > 0
-        if any(value is not None for value in self.nodata):
-            valid &= _has_data(planes, self.nodata)
+        for code in self.nodata:
+            valid &= _has_data(planes, code)
         if np.issubdtype(planes.dtype, np.inexact):
             valid &= np.isfinite(planes).all(0)
         if self.cutline and valid.any():
@@ -152,15 +158,16 @@ def open_scene(
             log.warning("%s has no georeference: outputs are in pixel coordinates", path)
         elif box.crs is None:
             log.warning("%s has no CRS: its coordinates are kept as they are", path)
-        target = resampled(box, sizes_m) if sizes_m else box
-        values = tuple(dataset.nodatavals[i - 1] if nodata is None else nodata for i in indexes)
+        target, other = resampled(box, sizes_m) if sizes_m else box, None
+        own = tuple(dataset.nodatavals[i - 1] for i in indexes)
+        codes = tuple(code for code in (own, (nodata,) * len(own)) if any(v is not None for v in code))
         masked = MaskFlags.per_dataset in dataset.mask_flag_enums[indexes[0] - 1]
         if target is not box:
             log.info("%s: resampled from %s to %s px to suit the model (--res native turns it off)",
                      path, "×".join(map(str, box.shape)), "×".join(map(str, target.shape)))  # fmt: skip
-            dataset = stack.enter_context(_warped(dataset, target, values[0], masked))
-        shapes = read_cutline(cutline, target.crs) if cutline else ()
-        yield Scene(str(path), dataset, target, tuple(indexes), values, masked, shapes)
+            dataset, other = _views(stack, dataset, target, codes, masked)
+        shapes = read_cutline(cutline, target) if cutline else ()
+        yield Scene(str(path), dataset, target, tuple(indexes), codes, masked, shapes, other)
 
 
 def _check(dataset: Any, path: str | Path) -> None:
@@ -188,15 +195,31 @@ def _geobox(dataset: Any) -> GeoBox:
     return GeoBox(dataset.shape, transform, dataset.crs)
 
 
-def _warped(dataset: Any, box: GeoBox, nodata: float | None, masked: bool) -> Any:
-    """A view of the dataset on another pixel plane of the same CRS."""
+def _views(
+    stack: ExitStack, dataset: Any, box: GeoBox, codes: tuple[tuple[float | None, ...], ...], masked: bool
+) -> tuple[Any, Any]:
+    """The dataset on another pixel plane, twice when it has two codes for no data.
+
+    GDAL leaves one code out of its averages. Where it makes a difference which, the average holds some of
+    the other.
+    """
+    alpha = masked and "alpha" not in [kind.name for kind in dataset.colorinterp]
+    last = codes[-1][0] if codes else None
+    view = stack.enter_context(_warped(dataset, box, last, alpha))
+    if len(codes) < 2:
+        return view, None
+    return view, stack.enter_context(_warped(dataset, box, codes[0][0], alpha))
+
+
+def _warped(dataset: Any, box: GeoBox, nodata: float | None, alpha: bool) -> Any:
+    """A view of the dataset on another pixel plane of the same CRS, with an alpha band added if need be."""
     finer = box.shape[0] > dataset.height
     with translated(SceneError, f"{dataset.name}: cannot be resampled", "--res native keeps its pixels"):
         return WarpedVRT(
             dataset, crs=box.crs, transform=box.transform, height=box.shape[0], width=box.shape[1],
             resampling=Resampling.bilinear if finer else Resampling.average,
             src_nodata=nodata, nodata=nodata, tolerance=WARP_TOLERANCE,
-            add_alpha=masked and "alpha" not in [kind.name for kind in dataset.colorinterp],
+            add_alpha=alpha,
         )  # fmt: skip
 
 

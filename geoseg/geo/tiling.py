@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from geoseg.core.filters import median_blur
@@ -18,7 +17,7 @@ from geoseg.core.mask import NODATA
 from geoseg.core.patches import Patch, read_patches
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
-from geoseg.geo.gdal import translated
+from geoseg.geo.gdal import open_raster, translated
 from geoseg.geo.geobox import GeoBox
 from geoseg.geo.labels import Labels, open_labels
 from geoseg.geo.scene import Scene, open_scene
@@ -136,7 +135,7 @@ def _write(path: Path, pixels: NDArray[Any], box: GeoBox, kind: Format) -> None:
         profile |= place if box.georeferenced else {}
     known = {key: value for key, value in profile.items() if value is not None}
     with translated(OutputError, f"cannot write {path.name}", "is the disk full?"):  # noqa: SIM117
-        with rasterio.open(path, "w", **known) as file:
+        with open_raster(path, "w", **known) as file:
             file.write(pixels.transpose(2, 0, 1))
 
 

@@ -13,6 +13,7 @@ import tomli_w
 
 from geoseg.errors import BundleError
 
+WHOLE = ("parameters", "patch_size", "overlap", "median_kernel", "stride", "halo")
 Profile = Literal["building", "tree", "generic"]
 
 
@@ -104,6 +105,9 @@ class Card:
             raise BundleError(
                 f"card of {self.name}: activation is sigmoid or softmax, got {self.activation!r}"
             )
+        for name in WHOLE:
+            if not isinstance(value := getattr(self, name), int) or value < 0:
+                raise BundleError(f"card of {self.name}: {name} is a whole number from 0 up, got {value!r}")
         small, large = self.pixel_sizes_m
         if not 0 < small <= large:
             raise BundleError(f"card of {self.name}: pixel sizes rise from above 0, got {small} to {large}")

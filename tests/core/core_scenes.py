@@ -100,9 +100,9 @@ class IdentityEngine:
         return batch.astype(np.float32) / 255
 
 
-def dense(pixels, mask, grid, engine, kernel=0):
+def dense(pixels, mask, grid, engine, kernel=0, neutral=0):
     """The whole scene at once: fill, blur, pad, cut every patch, add all of them up."""
-    clean = fill_invalid(pixels, mask)
+    clean = fill_invalid(pixels, mask, neutral)
     if kernel:
         clean = ndimage.median_filter(clean, (kernel, kernel, 1), mode="nearest")
     padded, known = reflected(clean, grid), reflected(mask, grid)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from geoseg.core.filters import MedianBlur, NoFilter, fill_invalid, median_blur
+from geoseg.core.filters import FILL_REACH, MedianBlur, NoFilter, fill_invalid, median_blur
 from geoseg.core.patches import ArraySource, read_clean
 from geoseg.errors import FilterError
 
@@ -73,21 +73,29 @@ def test_margin_is_half_the_kernel(kernel):
 
 
 @settings(deadline=None, max_examples=60)
-@given(SEEDS, st.tuples(st.integers(1, 40), st.integers(1, 40)), st.integers(1, 32))
-def test_fill_takes_a_nearest_valid_pixel_or_zero_past_its_reach(seed, shape, reach):
+@given(SEEDS, st.tuples(st.integers(1, 60), st.integers(1, 60)))
+def test_fill_mirrors_at_a_nearest_valid_pixel_and_is_neutral_past_its_reach(seed, shape):
     rng = np.random.default_rng(seed)
-    mask = rng.random(shape) < rng.choice([0.005, 0.02, 0.6])
+    mask = rng.random(shape) < rng.choice([0.001, 0.02, 0.6])
     pixels = 1 + np.arange(mask.size, dtype=np.int32).reshape(*shape, 1)  # all differ, so values tell places
-    filled = fill_invalid(pixels, mask, reach)[..., 0]
+    filled = fill_invalid(pixels, mask, neutral=-7)[..., 0]
     places = np.argwhere(mask)
     for row, col in np.argwhere(~mask):
         distances = chamfer(places[:, 0] - row, places[:, 1] - col)
         least = distances.min(initial=np.inf)
-        if least > reach + 1e-3:
-            assert filled[row, col] == 0
+        if least > FILL_REACH + 1e-3:
+            assert filled[row, col] == -7
         else:
             nearest = places[distances < least + 1e-3]
-            assert filled[row, col] in {1 + r * shape[1] + c for r, c in nearest}
+            assert filled[row, col] in {mirrored(mask, (row, col), place) for place in nearest}
+
+
+def mirrored(mask, here, place):
+    """The number of the pixel as far behind `place` as `here` is before it, or of `place` itself."""
+    row, col = 2 * place - here
+    inside = 0 <= row < mask.shape[0] and 0 <= col < mask.shape[1]
+    row, col = (row, col) if inside and mask[row, col] else place
+    return 1 + row * mask.shape[1] + col
 
 
 @COUNT
