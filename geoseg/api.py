@@ -38,6 +38,7 @@ def load(
     tolerance: float = 1e-3,
     engine: str = "auto",
     batch_size: int | None = None,
+    level: int | None = None,
     example: SceneJob | None = None,
 ) -> Loaded:
     """Load a model once for many scenes.
@@ -55,9 +56,10 @@ def load(
         tolerance: largest error of a probability that `crop` may leave, measured on `example`.
         engine: `auto` or `tensorflow`.
         batch_size: patches per call of the network.
+        level: head at which a UNet++ with deep supervision is cut off, 1 for L1; None for all of it.
         example: the scene on which `crop` measures its halo.
     """
-    bundle = find_bundle(model)
+    bundle = find_bundle(model) if level is None else find_bundle(model).at_level(level)
     settings = resolve(
         bundle.card, stitch=stitch, patch_size=patch_size, overlap=overlap, median_kernel=median_blur,
         threshold=threshold, res=res, tta=tta,

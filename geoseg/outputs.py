@@ -93,6 +93,7 @@ def _tags(bundle: Bundle, settings: Settings) -> dict[str, str]:
     return {
         "GEOSEG_VERSION": geoseg.__version__,
         "GEOSEG_MODEL": bundle.card.name,
+        "GEOSEG_MODEL_LEVEL": "" if bundle.level is None else f"L{bundle.level}",
         "GEOSEG_MODEL_SHA256": " ".join(bundle.card.files.values()),
         "GEOSEG_OPTIONS": settings.digest,
         "GEOSEG_CLASSES": " ".join(spec.name for spec in bundle.card.classes),

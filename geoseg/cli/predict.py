@@ -61,6 +61,9 @@ SOME_FAILED = 3
               help="Work at the model's pixel size, the scene's own, or a size in metres.")  # fmt: skip
 @click.option("--tta", type=click.Choice(["none", "flips", "d4"]), default="none", show_default=True,
               help="Average over flipped and turned views: better, 4 or 8 times slower.")  # fmt: skip
+@click.option(
+    "--level", type=click.IntRange(1), help="Cut a UNet++ off at its head L1, L2 …: faster, less accurate."
+)
 @click.option("--engine", type=click.Choice(["auto", "tensorflow"]), default="auto", show_default=True)
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Patches per call; chosen for the device by default."

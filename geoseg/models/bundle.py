@@ -18,10 +18,17 @@ KERAS_FILE = "model.keras"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A folder and its card. Files are checked against the card's sha256 before they are used."""
+    """A folder and its card. Files are checked against the card's sha256 before they are used.
+
+    Attributes:
+        folder: where it lies.
+        card: what it expects and says.
+        level: the head L1, L2 … at which a UNet++ is cut off; None for the whole network.
+    """
 
     folder: Path
     card: Card
+    level: int | None = None
 
     def file(self, name: str) -> Path:
         """The path of a file of the bundle, after its sum was checked.
@@ -53,13 +60,29 @@ class Bundle:
         import keras
 
         import geoseg.models.layers  # noqa: F401 - registers the layers that the file names
+        from geoseg.models.unetpp import prune
 
         path = self.file(KERAS_FILE)
         try:
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise BundleError(f"model {self.card.name}: {KERAS_FILE} cannot be loaded: {reason}") from error
+        return model if self.level is None else prune(model, self.level)
+
+    def at_level(self, level: int) -> Bundle:
+        """The bundle of a UNet++ cut off at head `level`: smaller, faster, with a smaller halo.
+
+        Raises:
+            ModelError: when the network has no such head.
+        """
+        from geoseg.models.footprint import footprint
+
+        cut = replace(self, level=level)
+        model = cut.load_keras()
+        found = footprint(model)
+        card = replace(self.card, parameters=model.count_params(), stride=found.stride, halo=found.halo)
+        return replace(cut, card=card)
 
 
 def find_bundle(name: str | Path) -> Bundle:
