@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from geoseg.geo.tiling import TileJob, cut_tiles
-from geoseg.jobs import Result, SceneJob, measured, predict_scene
+from geoseg.jobs import Progress, Result, SceneJob, measured, predict_scene
 from geoseg.memory import DEFAULT_LIMIT
 from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
 from geoseg.runtime.choose import load_engine
@@ -86,7 +86,7 @@ def predict(
     creation_options: Mapping[str, str] | None = None,
     max_memory: int = DEFAULT_LIMIT,
     overwrite: bool = False,
-    progress: Callable[[int], object] = lambda pixels: None,
+    progress: Progress = lambda done, total: None,
     **settings: Any,
 ) -> Result:
     """Segment one scene into a class mask, and probabilities if asked for, as Cloud-Optimized GeoTIFFs.
@@ -104,7 +104,7 @@ def predict(
         creation_options: of GDAL's COG driver.
         max_memory: bytes to stay within.
         overwrite: replace outputs that exist.
-        progress: called with the number of pixels finished since the last call.
+        progress: called with the numbers of pixels finished since the last call and of all.
         **settings: as in `load`.
 
     Raises:

@@ -28,6 +28,8 @@ from geoseg.runtime.tta import augmented
 from geoseg.settings import Settings
 from geoseg.staging import staged
 
+Progress = Callable[[int, int], object]
+
 
 @dataclass(frozen=True, slots=True)
 class SceneJob:
@@ -143,7 +145,7 @@ def predict_scene(
     bundle: Bundle,
     settings: Settings,
     engine: Engine,
-    progress: Callable[[int], object] = lambda pixels: None,
+    progress: Progress = lambda done, total: None,
 ) -> Result:
     """Segment a scene into a class mask (and probabilities) on its own ground, in bounded memory.
 
@@ -152,7 +154,7 @@ def predict_scene(
         bundle: the model, for its classes and name.
         settings: how to run it.
         engine: the model, loaded.
-        progress: called with the number of pixels finished since the last call.
+        progress: called with the numbers of pixels finished since the last call and of all.
 
     Raises:
         GeosegError: when the scene cannot be used or an output not written; no output is left then.
@@ -177,7 +179,7 @@ def predict_scene(
             with closing(flow) as strips:
                 for strip in strips:
                     counts += np.bincount(append(strip)[0].ravel(), minlength=256)
-                    progress(strip.valid.size)
+                    progress(strip.valid.size, area.height * area.width)
     planned = sum(math.prod(map(len, grid.touching(stripe))) for stripe in columns)
     return Result(
         job.scene, tuple(map(str, job.outputs)), area.height, area.width, pixel_size(scene),

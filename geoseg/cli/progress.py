@@ -10,13 +10,18 @@ import click
 
 
 @contextmanager
-def bar(title: str, unit: str = "px") -> Iterator[Callable[[int], object]]:
-    """Yield a function that counts finished units; the bar shows them with their rate."""
+def bar(title: str, unit: str = "px") -> Iterator[Callable[[int, int], object]]:
+    """Yield a function of (finished since the last call, all); the bar shows share, rate and time left."""
     context = click.get_current_context()
     if (context.obj or {}).get("quiet") or not sys.stderr.isatty():
-        yield lambda count: None
+        yield lambda done, total: None
         return
     from tqdm import tqdm
 
     with tqdm(desc=title, unit=unit, unit_scale=True, file=sys.stderr, leave=False) as shown:
-        yield shown.update
+
+        def advance(done: int, total: int) -> None:
+            shown.total = total
+            shown.update(done)
+
+        yield advance

@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from geoseg.errors import GeosegError
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError, RuntimeError)
-CACHE_BYTES = 256 * 2**20  # two rows of blocks of a wide scene; GDAL's own default is 5 % of the machine
+CACHE_BYTES = 192 * 2**20  # two rows of blocks of a wide scene; GDAL's own default is 5 % of the machine
 
 
 def session() -> Any:

@@ -56,7 +56,7 @@ class TileJob:
     overwrite: bool = False
 
 
-def cut_tiles(job: TileJob, progress: Callable[[int], object] = lambda count: None) -> int:
+def cut_tiles(job: TileJob, progress: Callable[[int, int], object] = lambda done, total: None) -> int:
     """Write every patch with a valid pixel to `folder/images/SCENE_ROW_COL.tif`, and an index of them.
 
     Patches past the scene's edge are reflected, as the network would see them; labels are 255 (ignore)
@@ -78,7 +78,7 @@ def cut_tiles(job: TileJob, progress: Callable[[int], object] = lambda count: No
         grid = Grid(scene.shape, job.patch_size, job.overlap, stride=1)
         for patch in read_patches(scene, grid, filter_=median_blur(job.median_kernel)):
             rows.append(_write_patch(job, folder, scene, grid, patch, labels))
-            progress(1)
+            progress(1, len(grid))
         _write_index(folder / "index.parquet", rows, scene.geobox)
     return len(rows)
 
