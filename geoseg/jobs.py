@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,9 +25,12 @@ from geoseg.models.bundle import Bundle
 from geoseg.outputs import Output, mask_output, probability_output, rasters
 from geoseg.pipeline import Stages, segment
 from geoseg.runtime.engine import Engine
+from geoseg.runtime.keras_engine import import_keras
 from geoseg.runtime.tta import augmented
 from geoseg.settings import Settings
 from geoseg.staging import staged
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], object]
 
@@ -181,6 +185,8 @@ def predict_scene(
                     counts += np.bincount(append(strip)[0].ravel(), minlength=256)
                     progress(strip.valid.size, area.height * area.width)
     planned = sum(math.prod(map(len, grid.touching(stripe))) for stripe in columns)
+    spent = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.seconds.items())
+    log.info("%s: %d patches, %d skipped; %s", job.scene, stages.patches, planned - stages.patches, spent)
     return Result(
         job.scene, tuple(map(str, job.outputs)), area.height, area.width, pixel_size(scene),
         _named(counts, bundle), stages.patches, planned - stages.patches,
@@ -243,10 +249,11 @@ def _seconds_per_patch(engine: Engine, pixels: np.ndarray) -> float:
 
 def measured(settings: Settings, job: SceneJob, bundle: Bundle, tolerance: float) -> Settings:
     """Settings whose halo is the smallest that keeps `tolerance` in the middle of a job's scene."""
-    from geoseg.models.measured import measured_halo
-
     if bundle.card.halo == 0:
         return settings
+    import_keras()
+    from geoseg.models.measured import measured_halo
+
     side = settings.patch_size + 2 * bundle.card.halo
     with open_job(job, bundle, settings) as (scene, area):
         row, col = area.row + (area.height - side) // 2, area.col + (area.width - side) // 2
