@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -165,7 +166,7 @@ def predict_scene(
     """
     _spare_the_scene(job)
     start = time.perf_counter()
-    stages, counts = Stages(), np.zeros(256, np.int64)
+    stages, counts = Stages(), Counter[int]()
     with (
         session(),
         staged(*job.outputs, overwrite=job.overwrite) as paths,
@@ -173,6 +174,7 @@ def predict_scene(
         rasters(paths, _outputs(job, bundle, settings, scene, area)) as stripe_writer,
     ):
         grid, scaling = settings.grid(scene.shape), scene.scaling()
+        values = (*range(engine.classes + 1), NODATA)
         columns = stripes(area, settings, engine.classes, job.max_memory)
         for stripe in columns:
             append = stripe_writer(Window(0, stripe.col - area.col, stripe.height, stripe.width))
@@ -182,7 +184,8 @@ def predict_scene(
             )  # fmt: skip
             with closing(flow) as strips:
                 for strip in strips:
-                    counts += np.bincount(append(strip)[0].ravel(), minlength=256)
+                    mask = append(strip)[0]
+                    counts.update({value: int(np.count_nonzero(mask == value)) for value in values})
                     progress(strip.valid.size, area.height * area.width)
     planned = sum(math.prod(map(len, grid.touching(stripe))) for stripe in columns)
     spent = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.seconds.items())
@@ -235,9 +238,9 @@ def _outputs(job: SceneJob, bundle: Bundle, settings: Settings, scene: Scene, ar
     return outputs
 
 
-def _named(counts: np.ndarray, bundle: Bundle) -> dict[str, int]:
+def _named(counts: Counter[int], bundle: Bundle) -> dict[str, int]:
     names = ["background", *(spec.name for spec in bundle.card.classes)]
-    return {name: int(counts[value]) for value, name in enumerate(names)} | {"nodata": int(counts[NODATA])}
+    return {name: counts[value] for value, name in enumerate(names)} | {"nodata": counts[NODATA]}
 
 
 def _seconds_per_patch(engine: Engine, pixels: np.ndarray) -> float:

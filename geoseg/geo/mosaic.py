@@ -163,10 +163,11 @@ def _draft(path: Path, spec: RasterSpec) -> Iterator[Any]:
 
 def _assemble(path: Path, drafts: list[Path], spec: RasterSpec) -> None:
     """Copy the drafts into one COG."""
+    # every reader knows DEFLATE; ZSTD makes the larger probabilities smaller in half the time
+    packing = ("deflate", "no") if spec.overviews == "mode" else ("zstd", "yes")
     options = {
-        "compress": "deflate", "level": "1", "blocksize": str(BLOCK), "bigtiff": "if_safer",
-        "num_threads": "all_cpus", "overview_resampling": spec.overviews,
-        "predictor": "no" if spec.overviews == "mode" else "yes",
+        "compress": packing[0], "predictor": packing[1], "level": "1", "blocksize": str(BLOCK),
+        "bigtiff": "if_safer", "num_threads": "all_cpus", "overview_resampling": spec.overviews,
     }  # fmt: skip
     options |= {key.lower(): value for key, value in spec.options.items()}
     _check_blocksize(options["blocksize"])
