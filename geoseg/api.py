@@ -78,6 +78,7 @@ def predict(
     *,
     model: str | Path | Loaded = DEFAULT,
     probabilities: str | Path | None = None,
+    polygons: str | Path | None = None,
     probability_dtype: Literal["uint8", "float32"] = "uint8",
     bidx: Sequence[int] | None = None,
     nodata: float | None = None,
@@ -96,6 +97,7 @@ def predict(
         output: the class mask; `SCENE_mask.tif` in the current folder when None.
         model: a bundle's name or folder, or what `load` returned.
         probabilities: where to write probabilities.
+        polygons: where to write polygons, drawn as by `geoseg vectorize`.
         probability_dtype: `uint8` for round(254·p), or `float32`.
         bidx: band numbers in the model's order; found by their names when None.
         nodata: a value that means no data, beside the file's own.
@@ -111,10 +113,10 @@ def predict(
         GeosegError: one line that says what was wrong, what was got and what to do.
     """
     job = SceneJob(
-        str(scene), Path(output) if output else default_mask(scene),
-        Path(probabilities) if probabilities else None, probability_dtype, tuple(bidx) if bidx else None,
-        nodata, bounds, Path(cutline) if cutline else None, dict(creation_options or {}), max_memory,
-        overwrite,
+        scene=str(scene), mask=_path(output) or default_mask(scene), probabilities=_path(probabilities),
+        polygons=_path(polygons), probability_dtype=probability_dtype, bidx=tuple(bidx) if bidx else None,
+        nodata=nodata, bounds=bounds, cutline=_path(cutline), options=dict(creation_options or {}),
+        max_memory=max_memory, overwrite=overwrite,
     )  # fmt: skip
     ready = model if isinstance(model, Loaded) else load(model, example=job, **settings)
     return predict_scene(job, ready.bundle, ready.settings, ready.engine, progress)
@@ -127,6 +129,10 @@ def tile(scene: str | Path, folder: str | Path, **options: Any) -> int:
         The number of patches.
     """
     return cut_tiles(TileJob(str(scene), Path(folder), **options))
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def default_mask(scene: str | Path, folder: Path = Path()) -> Path:

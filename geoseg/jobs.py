@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from geoseg.core.patches import read_patches, read_reflected
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
 from geoseg.geo.gdal import session
+from geoseg.geo.geobox import GeoBox
 from geoseg.geo.scene import Scene, open_scene
 from geoseg.memory import DEFAULT_LIMIT, estimate, stripes
 from geoseg.models.bundle import Bundle
@@ -44,6 +45,7 @@ class SceneJob:
         scene: anything GDAL opens.
         mask: the class mask to write.
         probabilities: the probabilities to write, None for none.
+        polygons: the vector file to write, None for none.
         probability_dtype: `uint8` for round(254·p), or `float32`.
         bidx: band numbers to use; None to find them by name.
         nodata: a value that means no data, beside the file's own.
@@ -57,6 +59,7 @@ class SceneJob:
     scene: str
     mask: Path
     probabilities: Path | None = None
+    polygons: Path | None = None
     probability_dtype: Literal["uint8", "float32"] = "uint8"
     bidx: tuple[int, ...] | None = None
     nodata: float | None = None
@@ -69,7 +72,7 @@ class SceneJob:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        return (self.mask,) if self.probabilities is None else (self.mask, self.probabilities)
+        return tuple(path for path in (self.mask, self.probabilities, self.polygons) if path is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,29 +167,33 @@ def predict_scene(
     Raises:
         GeosegError: when the scene cannot be used or an output not written; no output is left then.
     """
-    _spare_the_scene(job)
+    _check(job)
     start = time.perf_counter()
     stages, counts = Stages(), Counter[int]()
     with (
         session(),
-        staged(*job.outputs, overwrite=job.overwrite) as paths,
+        staged(*job.outputs, overwrite=job.overwrite) as drafts,
         open_job(job, bundle, settings) as (scene, area),
-        rasters(paths, _outputs(job, bundle, settings, scene, area)) as stripe_writer,
     ):
+        files = _Files(job, dict(zip(job.outputs, drafts, strict=True)))
+        files.check(scene.geobox.crs)
         grid, scaling = settings.grid(scene.shape), scene.scaling()
         values = (*range(engine.classes + 1), NODATA)
         columns = stripes(area, settings, engine.classes, job.max_memory)
-        for stripe in columns:
-            append = stripe_writer(Window(0, stripe.col - area.col, stripe.height, stripe.width))
-            flow = segment(
-                scene, augmented(engine, settings.tta), grid,
-                filter_=settings.filter, scaling=scaling, area=stripe, stages=stages,
-            )  # fmt: skip
-            with closing(flow) as strips:
-                for strip in strips:
-                    mask = append(strip)[0]
-                    counts.update({value: int(np.count_nonzero(mask == value)) for value in values})
-                    progress(strip.valid.size, area.height * area.width)
+        looks = _looks(job, bundle, settings, scene.geobox.window(area))
+        with rasters(files.rasters, looks[: len(files.rasters)]) as stripe_writer:
+            for stripe in columns:
+                append = stripe_writer(Window(0, stripe.col - area.col, stripe.height, stripe.width))
+                flow = segment(
+                    scene, augmented(engine, settings.tta), grid,
+                    filter_=settings.filter, scaling=scaling, area=stripe, stages=stages,
+                )  # fmt: skip
+                with closing(flow) as strips:
+                    for strip in strips:
+                        mask = append(strip)[0]
+                        counts.update({value: int(np.count_nonzero(mask == value)) for value in values})
+                        progress(strip.valid.size, area.height * area.width)
+        files.trace()
     planned = sum(math.prod(map(len, grid.touching(stripe))) for stripe in columns)
     spent = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.seconds.items())
     log.info("%s: %d patches, %d skipped; %s", job.scene, stages.patches, planned - stages.patches, spent)
@@ -224,18 +231,49 @@ def pixel_size(scene: Scene) -> float | None:
     return None if size is None else math.sqrt(size[0] * size[1])
 
 
-def _spare_the_scene(job: SceneJob) -> None:
+def _check(job: SceneJob) -> None:
+    """Never write over the scene."""
     for output in job.outputs:
         if output.exists() and Path(job.scene).exists() and output.samefile(job.scene):
             raise OutputError(f"{output} is the scene itself; give the output another name")
 
 
-def _outputs(job: SceneJob, bundle: Bundle, settings: Settings, scene: Scene, area: Window) -> list[Output]:
-    box = scene.geobox.window(area)
-    outputs = [mask_output(box, bundle, settings, job.options)]
-    if job.probabilities is not None:
-        outputs.append(probability_output(box, bundle, settings, job.options, job.probability_dtype))
-    return outputs
+def _looks(job: SceneJob, bundle: Bundle, settings: Settings, box: GeoBox) -> list[Output]:
+    """What the mask and the probabilities look like."""
+    return [
+        mask_output(box, bundle, settings, job.options),
+        probability_output(box, bundle, settings, job.options, job.probability_dtype),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of a job under their temporary names."""
+
+    job: SceneJob
+    drafts: Mapping[Path, Path]
+
+    @property
+    def rasters(self) -> list[Path]:
+        """The mask, and the probabilities if they or polygons are wanted."""
+        mask = self.drafts[self.job.mask]
+        if self.job.probabilities is not None:
+            return [mask, self.drafts[self.job.probabilities]]
+        return [mask, mask.with_name(mask.name + ".p.tif")] if self.job.polygons else [mask]
+
+    def check(self, crs: Any) -> None:
+        """Find out whether polygons can be written before an hour is spent on them."""
+        if self.job.polygons is not None:
+            from geoseg.vector.files import check_output
+
+            check_output(self.drafts[self.job.polygons], crs)
+
+    def trace(self) -> None:
+        """Make polygons of the probabilities that were just written."""
+        if self.job.polygons is not None:
+            from geoseg.vectorize import vectorize
+
+            vectorize(self.rasters[1], self.drafts[self.job.polygons], scene=Path(self.job.scene).name)
 
 
 def _named(counts: Counter[int], bundle: Bundle) -> dict[str, int]:

@@ -30,6 +30,7 @@ SOME_FAILED = 3
     type=click.Path(path_type=Path),
     help="Write probabilities too, to this file or folder.",
 )
+@click.option("--polygons", type=click.Path(path_type=Path), help="Write polygons too, to this vector file.")
 @click.option(
     "--probability-dtype", type=click.Choice(["uint8", "float32"]), default="uint8", show_default=True
 )
@@ -76,14 +77,15 @@ SOME_FAILED = 3
 @options.overwrite
 @options.as_json
 def command(
-    scenes: tuple[str, ...], output: Path | None, probabilities: Path | None, dry_run: bool, as_json: bool,
-    creation_options: tuple[tuple[str, str], ...], **choices: Any,
+    scenes: tuple[str, ...], output: Path | None, probabilities: Path | None, polygons: Path | None,
+    dry_run: bool, as_json: bool, creation_options: tuple[tuple[str, str], ...], **choices: Any,
 ) -> None:  # fmt: skip
     """Turn each SCENE into a class mask (a Cloud-Optimized GeoTIFF on the same ground).
 
     \b
     geoseg predict scene.tif
     geoseg predict scene.tif -o mask.tif --probabilities p.tif
+    geoseg predict scene.tif --polygons buildings_and_trees.gpkg
     geoseg predict scenes/*.tif -o masks/
 
     The mask holds 0 for background, 1 … n for the model's classes, 255 where the scene has no data. Its
@@ -93,7 +95,7 @@ def command(
 
     job_keys = ("bidx", "nodata", "bounds", "cutline", "max_memory", "overwrite", "probability_dtype")
     common = {key: choices.pop(key) for key in job_keys}
-    jobs = _jobs(scenes, output, probabilities, options=dict(creation_options), **common)
+    jobs = _jobs(scenes, output, probabilities, polygons, options=dict(creation_options), **common)
     _refuse(jobs, dry_run)
     ready = load(example=jobs[0], **choices)
     failed = 0
@@ -111,29 +113,35 @@ def command(
 
 
 def _jobs(
-    scenes: tuple[str, ...], output: Path | None, probabilities: Path | None, **common: Any
+    scenes: tuple[str, ...],
+    output: Path | None,
+    probabilities: Path | None,
+    polygons: Path | None,
+    **common: Any,
 ) -> list[Any]:
-    """One job a scene; folders are named after the scenes."""
+    """One job a scene; files in folders are named after the scenes."""
     from geoseg.jobs import SceneJob
 
+    many = len(scenes) > 1
     return [
         SceneJob(
             scene,
-            _target(scene, output, "mask", len(scenes) > 1) or Path(f"{Path(scene).stem}_mask.tif"),
-            _target(scene, probabilities, "probabilities", len(scenes) > 1),
+            _target(scene, output, "_mask.tif", many) or Path(f"{Path(scene).stem}_mask.tif"),
+            _target(scene, probabilities, "_probabilities.tif", many),
+            _target(scene, polygons, "_polygons.gpkg", many),
             **common,
         )
         for scene in scenes
     ]
 
 
-def _target(scene: str, given: Path | None, kind: str, many: bool) -> Path | None:
-    """A file as it is given; in a folder, `SCENE_KIND.tif`."""
+def _target(scene: str, given: Path | None, ending: str, many: bool) -> Path | None:
+    """A file as it is given; in a folder, the scene's name with `ending`."""
     if given is None or not (many or given.is_dir()):
         return given
-    if given.suffix.lower() in (".tif", ".tiff"):
+    if given.suffix and not given.is_dir():
         raise OutputError(f"{given} is one file for many scenes; give a folder")
-    return given / f"{Path(scene).stem}_{kind}.tif"
+    return given / f"{Path(scene).stem}{ending}"
 
 
 def _refuse(jobs: list[Any], dry_run: bool) -> None:

@@ -1,0 +1,79 @@
+"""`geoseg vectorize`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geoseg.cli import options
+from geoseg.errors import OutputError
+
+SHAPING = ("profile", "min_area_m2", "max_hole_m2", "simplify_m", "regularize", "simplify")
+
+
+@click.command("vectorize")
+@click.argument("raster")
+@click.option(
+    "-o", "--output", default=None, help="The vector file; the extension is the format; - for stdout."
+)
+@click.option("--class", "class_name", help="Take only this class, by name or number.")
+@click.option("--band", help="Take only this band, by name or number.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Probability that makes a class; as calibrated by default.",
+)
+@click.option("--nodata", type=float, help="The value of pixels without data, instead of the raster's own.")
+@click.option(
+    "--profile",
+    type=click.Choice(["building", "tree", "generic"]),
+    help="How polygons are drawn; by class by default.",
+)
+@click.option("--min-area", "min_area_m2", type=click.FloatRange(0), help="Leave out smaller polygons, m².")
+@click.option(
+    "--max-hole", "max_hole_m2", type=click.FloatRange(0), default=0.0, help="Fill smaller holes, m²."
+)
+@click.option(
+    "--simplify", "simplify_m", type=click.FloatRange(0), help="How far sides may lie from the border, m."
+)
+@click.option(
+    "--no-regularize", "regularize", is_flag=True, flag_value=False, default=True, help="No straight walls."
+)
+@click.option(
+    "--no-simplify",
+    "simplify",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Keep the sides of pixels.",
+)
+@options.overwrite
+@options.as_json
+def command(raster: str, output: str | None, as_json: bool, **choices: Any) -> None:
+    """Turn RASTER (a class mask or probabilities) into polygons with areas in true square metres.
+
+    \b
+    geoseg vectorize scene_mask.tif -o buildings.geojson --class building
+    geoseg vectorize probabilities.tif -o polygons.gpkg
+
+    GeoJSON is in WGS 84 as RFC 7946 asks; .gpkg, .fgb and .parquet keep the raster's CRS. The path of the
+    file is printed to stdout.
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
+    from geoseg.vectorize import Shaping, vectorize
+
+    if output is None:
+        output = f"{Path(raster).stem}.geojson"
+    if output == "-" and as_json:
+        raise OutputError("polygons and --json would both go to stdout; give -o a file name")
+    shaping = Shaping(**{name: choices.pop(name) for name in SHAPING})
+    done = vectorize(raster, output, shaping=shaping, **choices)
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+    elif output != "-":
+        click.echo(done.output)
+    sys.stdout.flush()

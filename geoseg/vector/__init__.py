@@ -1,0 +1,1 @@
+"""From rasters to polygons: trace, join, simplify, regularize, attributes, files."""

@@ -1,0 +1,131 @@
+"""Buildings with straight walls and right angles, where their borders say so.
+
+Each polygon is redrawn in several ways: with right angles only, as a circle, with walls at any angle. The
+simplest way that keeps to the border wins; where none does, the border stays, simplified or as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.vector.regularize_choice import candidates, choose
+from geoseg.vector.regularize_direction import long_axis, wall_directions
+from geoseg.vector.regularize_frame import Frame, local_frame, pixel_sizes, usable
+from geoseg.vector.regularize_options import Regularization, Status
+from geoseg.vector.regularize_overlaps import crowded, resolve_overlaps
+from geoseg.vector.regularize_rings import Flags, Polygons, polygons_of, rings_of
+from geoseg.vector.simplify import simplify_polygons
+
+__all__ = ["Regularization", "Regularized", "Status", "regularize", "without_overlaps"]
+
+_PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
+_REACH = 2 * _PLAIN  # px: how far their vertices may lie from the source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regularized:
+    """Redrawn polygons.
+
+    Attributes:
+        polygons: (n,) shapely Polygons in pixel coordinates.
+        status: (n,) uint8, a `Status`.
+        displacement_px: (n,) float64 pixels, the mean distance between old and new border.
+        pixel_m: (n,) float64 metres, the size of such a pixel.
+        orientation_deg: (n,) float64, the direction of the long axis in degrees clockwise from true north,
+            0 … 180; NaN for circles and for what is no valid polygon.
+    """
+
+    polygons: Polygons
+    status: NDArray[np.uint8]
+    displacement_px: NDArray[np.float64]
+    pixel_m: NDArray[np.float64]
+    orientation_deg: NDArray[np.float64]
+
+    @property
+    def displacement_m(self) -> NDArray[np.float64]:
+        """(n,) float64 metres, the mean distance between old and new border."""
+        moved = self.displacement_px > 0
+        return np.where(moved, self.displacement_px * self.pixel_m, 0.0)
+
+
+def regularize(
+    polygons: Polygons, jacobians: NDArray[np.float64], options: Regularization | None = None
+) -> Regularized:
+    """Redraw building borders; every result is valid and depends on its own polygon only.
+
+    Neighbours may overlap afterwards: `without_overlaps` mends that.
+
+    Args:
+        polygons: (n,) shapely Polygons in pixel coordinates (x = column, y = row), with about one point per
+            pixel of border. Those that are invalid, empty or no Polygon come back as they were.
+        jacobians: (n, 2, 2) or (2, 2) float64, d(metres east, north) / d(column, row) at each polygon.
+        options: thresholds.
+    """
+    options = options or Regularization()
+    good = usable(polygons)
+    result = _unchanged(polygons, pixel_sizes(jacobians, len(polygons)))
+    if not good.any():
+        return result
+    frame, rings = local_frame(polygons, jacobians, good)
+    directions = wall_directions(rings)
+    status, drawn, displacement = choose(candidates(rings, directions, frame.metres, options))
+    polygons, kept = _in_pixels(drawn, polygons[good], frame)
+    status = np.where(kept, status, np.uint8(Status.RAW))
+    result.polygons[good], result.status[good] = polygons, status
+    result.displacement_px[good] = np.where(kept, displacement, 0.0)
+    result.orientation_deg[good] = np.where(status == Status.CIRCLE, np.nan, long_axis(rings, directions))
+    return result
+
+
+def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
+    """Give up those redrawn polygons that overlap a neighbour, for simplified ones or else their source.
+
+    Polygons are neighbours if their boxes (about old and new border) come within 4 px of each other, and a
+    polygon's fate depends only on those within four steps from neighbour to neighbour. A caller that streams
+    holds back the polygons near the frontier, calls this with them and with all within four steps, in the
+    order of their ids, and keeps the answer only for those of which all these were there.
+
+    Args:
+        regularized: what `regularize` made of `source`.
+        source: (n,) the polygons before, in pixel coordinates; these overlap nowhere.
+    """
+    status, displacement = regularized.status.copy(), regularized.displacement_px.copy()
+    plain = source.copy()
+    near = crowded(regularized.polygons, source, _REACH)
+    plain[near] = simplify_polygons(source[near], _PLAIN)
+    polygons, fallen = resolve_overlaps(regularized.polygons, plain, displacement)
+    status[fallen], displacement[fallen] = Status.SIMPLIFIED, _mean_distance(plain[fallen], source[fallen])
+    polygons, fallen = resolve_overlaps(polygons, source, displacement)
+    status[fallen], displacement[fallen] = Status.RAW, 0.0
+    return replace(regularized, polygons=polygons, status=status, displacement_px=displacement)
+
+
+def _mean_distance(new: Polygons, old: Polygons) -> NDArray[np.float64]:
+    """(n,) float64: the area between valid polygons over the length of the old border."""
+    return np.asarray(shapely.area(shapely.symmetric_difference(new, old)) / shapely.length(old))
+
+
+def _in_pixels(drawn: Polygons, source: Polygons, frame: Frame) -> tuple[Polygons, Flags]:
+    """Bring polygons back from their frames; the source stays where none was drawn or rounding breaks it."""
+    polygons, kept = source.copy(), ~shapely.is_missing(drawn)
+    if kept.any():
+        polygons[kept] = polygons_of(frame.of(kept).to_pixels(rings_of(drawn[kept])))
+        kept[kept] = shapely.is_valid(polygons[kept])
+        polygons[~kept] = source[~kept]
+    return polygons, kept
+
+
+def _unchanged(polygons: Polygons, pixel_m: NDArray[np.float64]) -> Regularized:
+    """All polygons as they were."""
+    count = len(polygons)
+    return Regularized(
+        polygons.copy(),
+        np.full(count, Status.RAW, np.uint8),
+        np.zeros(count),
+        pixel_m,
+        np.full(count, np.nan),
+    )

@@ -1,0 +1,82 @@
+"""Neighbours that redrawing has pushed into each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.vector.regularize_frame import usable
+from geoseg.vector.regularize_rings import Flags, Indices, Polygons
+
+
+def resolve_overlaps(
+    polygons: Polygons, fallback: Polygons, displacement: NDArray[np.float64]
+) -> tuple[Polygons, Flags]:
+    """Give up redrawn polygons until none overlaps another.
+
+    A polygon falls back if it overlaps a neighbour that was displaced less (or as much and comes first), or
+    the fallback of a neighbour that may fall because it overlaps something itself. So no fallen one can
+    meet a redrawn one, and a polygon's fate depends only on those whose polygon or fallback meets its own,
+    and on those that these meet.
+
+    Args:
+        polygons: (n,) redrawn, in pixel coordinates.
+        fallback: (n,) what each was before; these overlap nowhere.
+        displacement: (n,) float64, how far each was moved, in one unit.
+
+    Returns:
+        (n,) the polygons, of which no two overlap, and (n,) bool, True = has fallen back.
+    """
+    fallen = np.zeros(len(polygons), bool)
+    one, other = _overlapping(polygons, polygons)
+    worse = (displacement[one] > displacement[other]) | (
+        (displacement[one] == displacement[other]) & (one > other)
+    )
+    fallen[one[worse]] = True
+    intruder, invaded = _overlapping(polygons, fallback)
+    risk = np.zeros(len(polygons), bool)
+    risk[one] = risk[intruder] = True
+    fallen[intruder[risk[invaded]]] = True
+    return np.where(fallen, fallback, polygons), fallen
+
+
+def crowded(polygons: Polygons, fallback: Polygons, reach: float) -> Flags:
+    """Tell which polygons have neighbours.
+
+    Args:
+        polygons: (n,) redrawn, in pixel coordinates.
+        fallback: (n,) what each was before.
+        reach: in pixels, by which the boxes about both are grown on every side.
+
+    Returns:
+        (n,) bool, True = its box meets another's.
+    """
+    bounds = _outer_bounds(polygons, fallback) + np.array([-reach, -reach, reach, reach])
+    boxes = shapely.box(*bounds.T)
+    one, other = shapely.STRtree(boxes).query(boxes)
+    result = np.zeros(len(polygons), bool)
+    result[one[one != other]] = True
+    return result
+
+
+def _outer_bounds(polygons: Polygons, fallback: Polygons) -> NDArray[np.float64]:
+    """(n, 4) float64 bounds of each polygon with its fallback; NaN where there is none."""
+    mine, theirs = shapely.bounds(polygons), shapely.bounds(fallback)
+    low, high = np.fmin(mine, theirs)[:, :2], np.fmax(mine, theirs)[:, 2:]
+    return np.concatenate([low, high], axis=1)
+
+
+def _overlapping(polygons: Polygons, others: Polygons) -> tuple[Indices, Indices]:
+    """Pairs (i, j), i ≠ j, of which the insides of polygon i and other j meet; invalid ones meet nothing."""
+    mine, theirs = np.flatnonzero(usable(polygons)), np.flatnonzero(usable(others))
+    if not len(mine) or not len(theirs):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    one, other = shapely.STRtree(others[theirs]).query(polygons[mine])  # by their boxes: cheap
+    one, other = mine[one], theirs[other]
+    apart = one != other
+    one, other = one[apart], other[apart]
+    near = shapely.intersects(polygons[one], others[other])
+    one, other = one[near], other[near]
+    meets = ~shapely.touches(polygons[one], others[other])
+    return one[meets], other[meets]

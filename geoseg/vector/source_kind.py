@@ -1,0 +1,108 @@
+"""What a raster to vectorize holds, by its tags or by its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from geoseg.errors import SceneError
+from geoseg.vector.source_classes import FOREGROUND, ClassBand, categories_of, found_classes, mask_classes
+from geoseg.vector.source_pixels import ROWS, Reader
+
+Kind = Literal["mask", "probability"]
+
+OWN = "GEOSEG_CLASSES"  # the tag of rasters that geoseg made
+DEFAULT_THRESHOLD = 0.5
+
+
+def bands_of(dataset: Any, band: int | str | None) -> list[int]:
+    """The numbers of the bands that a user means; all but alpha by default.
+
+    Raises:
+        SceneError: when there is no such band, or none that can be used.
+    """
+    if dataset.count == 0:
+        raise SceneError(
+            f"{dataset.name}: it holds no band, only subdatasets; give one of them, see gdalinfo"
+        )
+    if any("complex" in kind for kind in dataset.dtypes):
+        raise SceneError(f"{dataset.name}: its pixels are complex numbers; give a raster of classes")
+    if band is None and OWN in dataset.tags():
+        return list(dataset.indexes)
+    if band is None:
+        data = [k for k, kind in enumerate(dataset.colorinterp, 1) if kind.name != "alpha"]
+        return data or [1]
+    names = dict(zip(dataset.descriptions, dataset.indexes, strict=True))
+    number = names.get(str(band), int(band) if str(band).isdigit() else 0)
+    if number not in dataset.indexes:
+        named = ", ".join(name for name in names if name)
+        raise SceneError(
+            f"{dataset.name}: there is no band {band}; it has 1 to {dataset.count}"
+            + f" ({named})" * bool(named)
+        )
+    return [number]
+
+
+def kind_of(dataset: Any, bands: Sequence[int]) -> Kind:
+    """What the pixels of bands are.
+
+    Raises:
+        SceneError: when they look like an image.
+    """
+    tags = dataset.tags()
+    if OWN in tags:
+        return "probability" if {"GEOSEG_THRESHOLDS", "GEOSEG_PROBABILITY"} & tags.keys() else "mask"
+    if all(dataset.dtypes[k - 1].startswith("float") or dataset.scales[k - 1] != 1 for k in bands):
+        return "probability"
+    if len(bands) > 1:
+        raise SceneError(
+            f"{dataset.name}: it has {len(bands)} bands of integers and a mask has one; "
+            "is it an image? run geoseg predict on it, or choose a band with --band"
+        )
+    return "mask"
+
+
+def probability_bands(reader: Reader, bands: Sequence[int], threshold: float | None) -> tuple[ClassBand, ...]:
+    """The classes of a raster of probabilities: by band description, else by tag.
+
+    Raises:
+        SceneError: when the threshold is not from 0 to 1.
+    """
+    dataset = reader.dataset
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise SceneError(f"a threshold is from 0 to 1, got {threshold:g}")
+    names, limits = (_tagged(dataset, name) for name in (OWN, "GEOSEG_THRESHOLDS"))
+    unnamed = FOREGROUND if len(bands) == 1 else "band_{}"
+    return tuple(
+        ClassBand(
+            dataset.descriptions[k - 1] or names[k - 1] or unnamed.format(k), k, k,
+            threshold=float(limits[k - 1] or DEFAULT_THRESHOLD) if threshold is None else threshold,
+        )
+        for k in bands
+    )  # fmt: skip
+
+
+def _tagged(dataset: Any, name: str) -> list[str]:
+    """The words of a tag, one per band; empty ones when it does not fit."""
+    words: list[str] = dataset.tags().get(name, "").split()
+    return words if len(words) == dataset.count else [""] * dataset.count
+
+
+def mask_bands(reader: Reader, bands: Sequence[int], threshold: float | None) -> tuple[ClassBand, ...]:
+    """The classes of a mask: those it names, else those that occur.
+
+    Raises:
+        SceneError: when a threshold is given, or numbers are no classes.
+    """
+    dataset = reader.dataset
+    if threshold is not None:
+        raise SceneError(
+            f"{dataset.name}: it holds class numbers, to which no threshold applies; "
+            "leave --threshold out or give a raster of probabilities"
+        )
+    categories = categories_of(Path(dataset.name), bands[0])
+    if reader.own:
+        return mask_classes(categories[1:] or dataset.tags()[OWN].split(), bands[0])
+    numbers = (values for values, _ in reader.numbers(bands[0], ROWS))
+    return found_classes(numbers, categories, bands[0], dataset.name)
