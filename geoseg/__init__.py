@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from geoseg.api import predict, tile
     from geoseg.errors import GeosegError
+    from geoseg.polygons import vectorize
 
 __version__ = "0.1.0"
-__all__ = ["GeosegError", "predict", "tile"]
+__all__ = ["GeosegError", "predict", "tile", "vectorize"]
 
-_HOMES = {"GeosegError": "geoseg.errors", "predict": "geoseg.api", "tile": "geoseg.api"}
+_HOMES = {
+    "GeosegError": "geoseg.errors",
+    "predict": "geoseg.api",
+    "tile": "geoseg.api",
+    "vectorize": "geoseg.polygons",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -271,7 +271,7 @@ class _Files:
     def trace(self) -> None:
         """Make polygons of the probabilities that were just written."""
         if self.job.polygons is not None:
-            from geoseg.vectorize import vectorize
+            from geoseg.polygons import vectorize
 
             vectorize(self.rasters[1], self.drafts[self.job.polygons], scene=Path(self.job.scene).name)
 

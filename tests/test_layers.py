@@ -17,7 +17,7 @@ ROWS = [
     {"core"},
     {"geo", "vector", "models"},
     {"runtime", "recipe", "settings"},
-    {"train", "pipeline", "memory", "outputs", "jobs", "vectorize", "report", "synth"},
+    {"train", "pipeline", "memory", "outputs", "jobs", "polygons", "report", "synth"},
     {"batch", "api"},
     {"cli"},
 ]
@@ -42,7 +42,7 @@ LIBRARIES = {
     "memory": set(),
     "outputs": {"numpy"},
     "jobs": {"numpy"},
-    "vectorize": {"numpy", "shapely"},
+    "polygons": {"numpy", "shapely"},
     "report": ARRAYS | VECTORS | {"matplotlib", "bokeh", "rasterio"},
     "synth": {"numpy", "cv2", "shapely", "geopandas", "rasterio"},
     "batch": ARRAYS | VECTORS | {"dask", "distributed", "rasterio", "affine", "pyproj"},

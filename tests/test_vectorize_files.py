@@ -9,11 +9,11 @@ import rasterio
 import shapely
 from affine import Affine
 from click.testing import CliRunner
-from conftest import UTM, write_raster
+from conftest import ROOT, UTM, write_raster
 from rasterio.features import rasterize
 
 from geoseg.cli import main
-from geoseg.vectorize import Shaping, vectorize
+from geoseg.polygons import Shaping, vectorize
 
 NORTH_UP = Affine(0.5, 0, 452310, 0, -0.5, 3771240)
 PLAIN = Shaping(profile="generic", simplify=False)
@@ -157,3 +157,58 @@ def test_nothing_to_trace_is_a_valid_empty_file(tmp_path):
         vectorize(path, tmp_path / f"v{ending}")
         read = geopandas.read_parquet if ending == ".parquet" else geopandas.read_file
         assert len(read(tmp_path / f"v{ending}")) == 0
+
+
+def test_predict_writes_the_polygons_of_its_own_probabilities(tmp_path):
+    from geoseg.api import load, predict
+
+    ready, scene = load(), ROOT / "sample_data" / "suburb.tif"
+    with rasterio.open(scene) as file:
+        left, _, _, top = file.bounds
+    box = (left + 15, top - 120, left + 105, top - 15)
+    done = predict(
+        scene,
+        tmp_path / "m.tif",
+        model=ready,
+        bounds=box,
+        probabilities=tmp_path / "p.tif",
+        polygons=tmp_path / "v.gpkg",
+    )
+    predict(scene, tmp_path / "m2.tif", model=ready, bounds=box, polygons=tmp_path / "v2.gpkg")
+    vectorize(tmp_path / "p.tif", tmp_path / "again.gpkg", scene="suburb.tif")
+    frames = [geopandas.read_file(tmp_path / name) for name in ("v.gpkg", "v2.gpkg", "again.gpkg")]
+    assert len(frames[0]) > 5
+    for frame in frames[1:]:
+        assert frame.equals(frames[0])
+    assert done.outputs == tuple(str(tmp_path / name) for name in ("m.tif", "p.tif", "v.gpkg"))
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix == ".tif") == ["m.tif", "m2.tif", "p.tif"]
+    assert not list(tmp_path.glob(".geoseg*"))
+
+
+def test_polygons_that_cannot_be_written_are_refused_before_the_network_runs(tmp_path):
+    from geoseg.api import load, predict
+    from geoseg.errors import OutputError
+
+    ready = load()
+    calls = []
+    engine = ready.engine
+    ready = type(ready)(ready.bundle, ready.settings, CountingEngine(engine, calls))
+    with pytest.raises(OutputError, match="vector format"):
+        predict(
+            ROOT / "sample_data" / "suburb.tif", tmp_path / "m.tif", model=ready, polygons=tmp_path / "v.doc"
+        )
+    assert not calls
+    assert not list(tmp_path.iterdir())
+
+
+class CountingEngine:
+    """An engine that notes its calls."""
+
+    def __init__(self, engine, calls):
+        self.engine, self.calls = engine, calls
+        for name in ("name", "classes", "stride", "halo", "batch_size", "streams"):
+            setattr(self, name, getattr(engine, name))
+
+    def __call__(self, batch):
+        self.calls.append(len(batch))
+        return self.engine(batch)

@@ -64,7 +64,7 @@ def command(raster: str, output: str | None, as_json: bool, **choices: Any) -> N
     GeoJSON is in WGS 84 as RFC 7946 asks; .gpkg, .fgb and .parquet keep the raster's CRS. The path of the
     file is printed to stdout.
     """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
-    from geoseg.vectorize import Shaping, vectorize
+    from geoseg.polygons import Shaping, vectorize
 
     if output is None:
         output = f"{Path(raster).stem}.geojson"
