@@ -19,8 +19,9 @@ from geoseg.api import load
 from geoseg.core.batching import Batch, batches
 from geoseg.core.patches import read_patches
 from geoseg.geo.gdal import session
-from geoseg.jobs import SceneJob, open_job, predict_scene
+from geoseg.jobs import SceneJob, open_job
 from geoseg.memory import peak
+from geoseg.prediction import predict_scene
 from geoseg.runtime.engine import Engine
 
 TIMED_SECONDS = 8

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from geoseg.geo.tiling import TileJob, cut_tiles
-from geoseg.jobs import Progress, Result, SceneJob, measured, predict_scene
+from geoseg.jobs import SceneJob
 from geoseg.memory import DEFAULT_LIMIT
 from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
+from geoseg.prediction import Progress, Result, predict_scene
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
 from geoseg.settings import Settings, Stitch, Tta, resolve
+from geoseg.survey import with_measured_halo
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def load(
         threshold=threshold, res=res, tta=tta,
     )  # fmt: skip
     if stitch == "crop" and example is not None:
-        settings = measured(settings, example, bundle, tolerance)
+        settings = with_measured_halo(settings, example, bundle, tolerance)
     settings.grid((1, 1))  # says now whether the numbers fit, before anything is loaded
     return Loaded(
         bundle, settings, load_engine(bundle, engine, patch_size=settings.patch_size, batch_size=batch_size)

@@ -159,7 +159,7 @@ def _traced(
     """All components of a class, None without any; crowns for trees whose probability is known."""
     box = source.geobox
     strips: Iterator[LabelStrip] = source.strips(name)
-    size = _pixel_m(box)
+    size = box.side_m() or 1.0  # pixels count where there is no ground
     least = max(1, int(shaping.least_m2(profile) / 2 / size**2))  # the exact test is on the final area
     hole = int(shaping.max_hole_m2 / size**2)
     level = cut if shaping.simplify and profile != "tree" else None
@@ -191,7 +191,9 @@ def _drawn(
     pixels = traced.polygons()
     if not shaping.simplify:
         return pixels, None
-    tolerance = SMOOTH_PX[profile] if shaping.simplify_m is None else shaping.simplify_m / _pixel_m(box)
+    tolerance = (
+        SMOOTH_PX[profile] if shaping.simplify_m is None else shaping.simplify_m / (box.side_m() or 1.0)
+    )
     if profile == "tree":
         return simplify_coverage(pixels, tolerance), None
     dense = pixels if cut is None else traced.border_polygons()
@@ -211,9 +213,3 @@ def _areas(polygons: Polygons, box: GeoBox) -> np.ndarray:
     if not has_ground(box.crs):
         return np.asarray(shapely.area(polygons))
     return areas_m2(to_map(polygons, box.transform), box.crs)
-
-
-def _pixel_m(box: GeoBox) -> float:
-    """The side of a square pixel of the same area, metres; 1 where there is no ground."""
-    size = box.pixel_size_m()
-    return 1.0 if size is None else math.sqrt(size[0] * size[1])

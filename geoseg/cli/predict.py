@@ -15,6 +15,7 @@ from geoseg.cli.progress import bar
 from geoseg.errors import GeosegError, OutputError
 
 SOME_FAILED = 3
+FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".parquet")
 
 
 @click.command("predict")
@@ -139,7 +140,7 @@ def _target(scene: str, given: Path | None, ending: str, many: bool) -> Path | N
     """A file as it is given; in a folder, the scene's name with `ending`."""
     if given is None or not (many or given.is_dir()):
         return given
-    if given.suffix and not given.is_dir():
+    if given.suffix.lower() in FILE_ENDINGS:
         raise OutputError(f"{given} is one file for many scenes; give a folder")
     return given / f"{Path(scene).stem}{ending}"
 
@@ -161,14 +162,14 @@ def _refuse(jobs: list[Any], dry_run: bool) -> None:
 
 
 def _predict(job: Any, ready: Any) -> Any:
-    from geoseg.jobs import predict_scene
+    from geoseg.prediction import predict_scene
 
     with bar(Path(job.scene).name) as progress:
         return predict_scene(job, ready.bundle, ready.settings, ready.engine, progress)
 
 
 def _survey(job: Any, ready: Any) -> Any:
-    from geoseg.jobs import survey_scene
+    from geoseg.survey import survey_scene
 
     return survey_scene(job, ready.bundle, ready.settings, ready.engine)
 

@@ -87,6 +87,11 @@ class GeoBox:
             return None
         return (metres[0], metres[1]) if all(0 < m < math.inf for m in metres) else None
 
+    def side_m(self) -> float | None:
+        """The side of a square of the ground area of the pixel at the centre, metres; None when unknown."""
+        size = self.pixel_size_m()
+        return None if size is None else math.sqrt(size[0] * size[1])
+
     def window_of(self, bounds: tuple[float, float, float, float]) -> Window:
         """The whole pixels that touch map `bounds` (left, bottom, right, top), clipped to the plane.
 
