@@ -82,7 +82,7 @@ def median_blur(kernel: int) -> Filter:
     return NoFilter() if kernel in (0, 1) else MedianBlur(kernel)
 
 
-FILL_REACH = 32  # pixels around data that are filled from it
+FILL_REACH = 16  # pixels around data that are filled from it
 FILL_MARGIN = 2 * FILL_REACH  # context a fill needs: a mirrored pixel lies as far behind the border
 
 

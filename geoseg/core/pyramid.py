@@ -55,7 +55,8 @@ def _rounded_mean(rows: NDArray[Any], nodata: float) -> NDArray[Any]:
     absent = [cv2.compare(plane, int(nodata), cv2.CMP_EQ) for plane in planes]
     if any(cv2.countNonZero(plane) for plane in absent):
         touched = interleave([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in absent]) > 0
-        mean[touched] = _mean([quad[touched] for quad in _quads(rows)], nodata)
+        few = np.nonzero(touched)
+        mean[few] = _mean([quad[few] for quad in _quads(rows)], nodata)
     return mean
 
 
@@ -75,7 +76,7 @@ def _mode(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
     """The value of all four where they agree, as nearly everywhere; the rest is looked at with care."""
     a, b, c, d = quads
     mode: NDArray[Any] = np.array(a)
-    mixed = (a != b) | (a != c) | (a != d)
+    mixed = np.nonzero((a != b) | (a != c) | (a != d))
     mode[mixed] = _sorted_mode([quad[mixed] for quad in quads], nodata)
     return mode
 

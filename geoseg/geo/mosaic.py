@@ -21,6 +21,7 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.windows import Window as RioWindow
 
+from geoseg.core.planes import separate
 from geoseg.core.pyramid import Reduction, halve
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
@@ -98,7 +99,7 @@ class StripWriter:
         if not empty:  # blocks that are never written read as nodata
             window = RioWindow(self._columns.col, self._row, self._columns.width, count)
             with _writing(Path(self._dataset.name)):
-                self._dataset.write(rows.transpose(2, 0, 1), window=window)
+                self._dataset.write(np.stack(separate(rows)), window=window)
         if self._overview is not None:
             self._overview.append(
                 rows[::2, ::2] if empty else halve(rows, self._spec.overviews, self._spec.nodata)
