@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Iterator
 
@@ -54,6 +53,8 @@ def estimate(area: Window, settings: Settings, classes: int, limit: int = DEFAUL
 
 
 def peak() -> int:
-    """The largest resident set this process has had, bytes."""
+    """The largest resident set this process has had, bytes (not on Windows, which lacks the call)."""
+    import resource
+
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used if sys.platform == "darwin" else used * 1024

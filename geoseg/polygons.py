@@ -15,11 +15,11 @@ import shapely
 
 from geoseg.errors import GridError
 from geoseg.geo.geobox import GeoBox
-from geoseg.vector.attributes import FeatureBatch, columns_for, feature_batch, to_map
+from geoseg.vector.attributes import FeatureBatch, columns_for, feature_batch
 from geoseg.vector.components import Components, Polygons, concatenate
 from geoseg.vector.crowns import CanopyStrip, CrownOptions, separate, simplify_coverage
 from geoseg.vector.files import check_output, decimals_for, write_features
-from geoseg.vector.ground import areas_m2, has_ground, jacobians
+from geoseg.vector.ground import jacobians
 from geoseg.vector.regularize import Status, regularize, without_overlaps
 from geoseg.vector.regularize_overlaps import resolve_overlaps
 from geoseg.vector.simplify import simplify_polygons
@@ -136,6 +136,7 @@ def _features(
 
     A class is held as polygons until it is complete, because neighbours have to be looked at together.
     """
+    area = next(c.name for c in columns_for(source.geobox.crs) if c.name.startswith("area_"))
     for number, (name, _) in enumerate(source.classes):
         profile = shaping.profile_of(name)
         cut = source.cuts[number] if source.kind == "probability" else None
@@ -144,13 +145,15 @@ def _features(
         if traced is None:
             continue
         polygons, form = _drawn(traced, profile, cut, shaping, source.geobox)
-        keep = ~shapely.is_empty(polygons) & (_areas(polygons, source.geobox) >= shaping.least_m2(profile))
-        counts[name] = int(keep.sum())
-        yield feature_batch(
-            polygons[keep], source.geobox, class_name=name, scene=scene, model=source.model,
-            pixels=traced.pixels[keep], sums=None if cut is None else traced.probability_sum[keep],
-            touches_edge=traced.touches_edge[keep], regularized=None if form is None else form[keep],
+        solid = ~shapely.is_empty(polygons)
+        batch = feature_batch(
+            polygons[solid], source.geobox, class_name=name, scene=scene, model=source.model,
+            pixels=traced.pixels[solid], sums=None if cut is None else traced.probability_sum[solid],
+            touches_edge=traced.touches_edge[solid], regularized=None if form is None else form[solid],
         )  # fmt: skip
+        large = batch.take(batch.columns[area] >= shaping.least_m2(profile))
+        counts[name] = len(large)
+        yield large
 
 
 def _traced(
@@ -206,10 +209,3 @@ def _drawn(
         return dense, None
     simple, _ = resolve_overlaps(simplify_polygons(dense, tolerance, frames), dense, np.zeros(len(dense)))
     return simple, None
-
-
-def _areas(polygons: Polygons, box: GeoBox) -> np.ndarray:
-    """Square metres; square pixels where there is no ground."""
-    if not has_ground(box.crs):
-        return np.asarray(shapely.area(polygons))
-    return areas_m2(to_map(polygons, box.transform), box.crs)

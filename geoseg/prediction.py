@@ -170,7 +170,7 @@ class _Files:
         if self.job.polygons is not None:
             from geoseg.vector.files import check_output
 
-            check_output(self.drafts[self.job.polygons], crs)
+            check_output(self.job.polygons, crs, overwrite=True)  # `staged` has looked for it
 
     def trace(self) -> None:
         """Make polygons of the probabilities that were just written."""

@@ -30,9 +30,8 @@ def load_engine(
     from geoseg.runtime import keras_engine
 
     backend = keras_engine.import_keras().backend.backend()
-    on_cpu = backend == "tensorflow" and keras_engine.device(backend) == "CPU"
-    streams = keras_engine.one_core_a_call() if on_cpu else 1
-    on_gpu = keras_engine.device(backend) == "GPU"
+    device = keras_engine.device(backend)
+    streams = keras_engine.one_core_a_call() if (backend, device) == ("tensorflow", "CPU") else 1
     pixels = (patch_size or bundle.card.patch_size) ** 2
     card = bundle.card
     return keras_engine.KerasEngine(
@@ -41,5 +40,5 @@ def load_engine(
         stride=card.stride,
         halo=card.halo,
         streams=streams,
-        batch_size=batch_size or max(1, (GPU_BATCH_PIXELS if on_gpu else BATCH_PIXELS) // pixels),
+        batch_size=batch_size or max(1, (GPU_BATCH_PIXELS if device == "GPU" else BATCH_PIXELS) // pixels),
     )
