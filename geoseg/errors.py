@@ -6,6 +6,7 @@
     ├── FilterError             a filter's parameters, or data that it cannot filter
     ├── ModelError              a network that cannot be built, or whose graph cannot be analysed
     ├── BundleError             a model bundle is missing, incomplete, altered or does not fit the scene
+    ├── RecipeError             a training recipe, or data that do not fit it
     ├── EngineError             an inference engine is absent or failed
     └── OutputError             an output exists already, cannot be written, or its options are wrong
 
@@ -35,6 +36,10 @@ class ModelError(GeosegError, ValueError):
 
 class BundleError(GeosegError, ValueError):
     """A model bundle is missing, incomplete, altered or does not fit the scene."""
+
+
+class RecipeError(GeosegError, ValueError):
+    """A training recipe that cannot be used, or data that do not fit it."""
 
 
 class EngineError(GeosegError, RuntimeError):
