@@ -21,12 +21,12 @@ class Split:
     Attributes:
         part: all images belong to this part.
         lists: text files, one name (or stem) of an image a line, by part; paths start at `root`.
-        by: a regular expression searched in the file's stem; its first group (or the whole match) is the
-            group that an image belongs to.
+        by: a regular expression searched in the file's path below `root`, without its ending; its first
+            group (or the whole match) is the group that an image belongs to.
         val: groups for validation; with `by`.
         test: groups for test; with `by`.
-        val_share: share of the groups (by a hash of their names and the recipe's seed) for validation,
-            where `val` names none.
+        val_share: share of the groups for validation where `val` names none: those with the smallest
+            hashes of the recipe's seed and their names, rounded to whole groups.
     """
 
     part: Part | None = None
@@ -54,8 +54,11 @@ class DataSet:
         name: in logs, scores and cards.
         images: a pattern of files, as `camvid/train/*.png`; GeoTIFF scenes of any size, PNG or JPEG.
         split: which of them are for what.
-        masks: a label raster for each image; `{stem}` is the image's name without its ending, as
-            `camvid/trainannot/{stem}.png`. Of class numbers, or of palette colours.
+        mosaic: the images are tiles of one georeferenced scene; those of a part are joined, so that patches
+            reach across their borders.
+        masks: a label raster for each image; `{stem}` is the image's name without its ending and `{folder}`
+            the name of its folder, as `camvid/{folder}annot/{stem}.png`. Of class numbers, or of palette
+            colours.
         polygons: a vector file of labels for georeferenced images; may hold `{stem}`.
         class_field: the polygons' attribute whose values are keys of `labels`; without it every polygon
             has the value 1, and the rest 0.
@@ -73,12 +76,14 @@ class DataSet:
         pixel_size_m: on the ground, metres; None to take it from the georeference, if there is one.
         nodata: value of pixels without data, where files do not say so; they are ignored.
         share: relative number of patches that are drawn from this set in training.
-        limit: use only this many images of each part, evenly spaced by name; 0 for all.
+        limit: use only this many images for training, evenly spaced by name; 0 for all.
+        val_limit: the same for validation.
     """
 
     name: str
     images: str
     split: Split
+    mosaic: bool = False
     masks: str = ""
     polygons: str = ""
     class_field: str = ""
@@ -94,6 +99,7 @@ class DataSet:
     nodata: float | None = None
     share: float = 1.0
     limit: int = 0
+    val_limit: int = 0
 
     def __post_init__(self) -> None:
         if not (self.masks or self.polygons or self.points):
@@ -136,8 +142,8 @@ class Augment:
     """Random changes of training patches; each strength is 0 for never or nothing.
 
     Attributes:
-        flips: mirror left to right and top to bottom.
-        turns: quarter turns.
+        flips: mirror left to right.
+        turns: quarter turns; with `flips` all eight views of a square. Not for photographs with a sky.
         rotate: any angle, share of the patches.
         scale: largest factor of random zoom, 1 for none.
         shift: largest shift as a share of the side; only of `resize`d images (crops are anywhere anyway).
