@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from geoseg.vector.rings import (
     Crossings,
-    Flags,
     Integers,
     Lattice,
     closed,
     edge_lengths,
     following,
     offsets_of,
-    ranges,
 )
 from geoseg.vector.trace_slab import Codes, Slab
 
@@ -28,25 +26,6 @@ Points = NDArray[np.float64]
 
 MIDDLE = 0.5  # the crack itself: at the raster's edge, at nodata, between labels, and between equal codes
 NEAREST = 0.02  # px that a point keeps from the two centres, so that rings stay simple
-
-
-def unit_cracks(begin: Lattice, end: Lattice) -> tuple[Integers, Integers, Flags]:
-    """Cut edges between lattice points into cracks of one pixel.
-
-    Args:
-        begin: (n, 2 or more) int32, (x, y) of one end of each edge.
-        end: as `begin`, the other end; they differ in x or y or not at all.
-
-    Returns:
-        x and y of the upper or left end of every crack, in walking order, and whether it is horizontal.
-    """
-    length = edge_lengths(begin, end)
-    along = ranges(np.zeros(len(length), np.int64), length)
-    step_x, step_y = (np.sign(end[:, i] - begin[:, i]) for i in (0, 1))
-    first_x, first_y = begin[:, 0] + np.minimum(step_x, 0), begin[:, 1] + np.minimum(step_y, 0)
-    x = np.repeat(first_x, length) + along * np.repeat(step_x, length)
-    y = np.repeat(first_y, length) + along * np.repeat(step_y, length)
-    return x, y, np.repeat(step_x != 0, length)
 
 
 def find_crossings(slab: Slab, codes: Codes, level: float, begin: Lattice, end: Lattice) -> Crossings:
@@ -62,14 +41,17 @@ def find_crossings(slab: Slab, codes: Codes, level: float, begin: Lattice, end: 
     Returns:
         One float32 in 0.02 … 0.98 per crack, in walking order.
     """
-    x, y, horizontal = unit_cracks(begin, end)
-    first = np.where(horizontal, (y - slab.row) * slab.stride + x + 1, (y - slab.row + 1) * slab.stride + x)
-    second = first + np.where(horizontal, slab.stride, 1)
+    (edge, along), (step_x, step_y) = _cracks(edge_lengths(begin, end)), _steps(begin, end)
+    x, y = begin[:, 0] + np.minimum(step_x, 0), begin[:, 1] + np.minimum(step_y, 0) - np.int64(slab.row)
+    horizontal, step = step_x != 0, step_x + step_y * slab.stride
+    pixel = np.where(horizontal, y * slab.stride + x + 1, (y + 1) * slab.stride + x)
+    first = pixel.take(edge) + step.take(edge) * along  # the upper or left one, then the other
+    second = first + np.where(horizontal, slab.stride, 1).take(edge)
     labels, valid, value = slab.labels.ravel(), slab.valid.ravel(), codes.ravel()
     before, after = value[first].astype(np.float32), value[second].astype(np.float32)
     between_labels = (labels[first] != 0) & (labels[second] != 0)
     known = valid[first] & valid[second] & ~between_labels & (before != after)
-    share = np.full(len(x), MIDDLE, np.float32)
+    share = np.full(len(first), MIDDLE, np.float32)
     np.divide(np.float32(level) - before, after - before, out=share, where=known)
     return share.clip(NEAREST, 1 - NEAREST, out=share)
 
@@ -85,11 +67,23 @@ def border_points(corners: Lattice, offsets: Integers, crossings: Crossings) -> 
     Returns:
         (m + r, 2) float64 (x, y), the first point of each ring repeated at its end, and their offsets.
     """
-    after = corners[following(offsets)]
-    x, y, horizontal = unit_cracks(corners, after)
-    moved = crossings - np.float32(MIDDLE)
-    points = np.empty((len(x), 2))
-    points[:, 0] = x + np.where(horizontal, MIDDLE, moved)
-    points[:, 1] = y + np.where(horizontal, moved, MIDDLE)
-    around = np.add.reduceat(edge_lengths(corners, after), offsets[:-1])
-    return closed(points, offsets_of(around))
+    after = corners.take(following(offsets), axis=0)
+    lengths, moved = edge_lengths(corners, after), crossings - np.float32(MIDDLE)
+    edge, along = _cracks(lengths)
+    points = np.empty((len(edge), 2))
+    for axis, step in enumerate(_steps(corners, after)):
+        middle = (corners[:, axis] + MIDDLE * step).take(edge) + step.take(edge) * along
+        points[:, axis] = middle + (step == 0).take(edge) * moved
+    return closed(points, offsets_of(np.add.reduceat(lengths, offsets[:-1])))
+
+
+def _cracks(lengths: Integers) -> tuple[Integers, Integers]:
+    """The edge of every crack, and how many cracks of that edge come before it."""
+    edge = np.repeat(np.arange(len(lengths)), lengths)
+    return edge, np.arange(len(edge)) - offsets_of(lengths).take(edge)
+
+
+def _steps(begin: Lattice, end: Lattice) -> tuple[Integers, Integers]:
+    """From one crack of each edge to the next, in x and in y: -1, 0 or 1."""
+    x, y = (np.sign(end[:, i] - begin[:, i]).astype(np.int64) for i in (0, 1))
+    return x, y

@@ -74,11 +74,11 @@ class Components:
         border, border_offsets = None, None
         if self.border is not None and self.border_offsets is not None:
             points, border_offsets = take(self.border_offsets, rings)
-            border = self.border[points]
+            border = self.border.take(points, axis=0)
         return Components(
-            self.corners[corners], ring_offsets, component_offsets, self.label[chosen], self.pixels[chosen],
-            self.probability_sum[chosen], self.bounds[chosen], self.touches_edge[chosen], border,
-            border_offsets,
+            self.corners.take(corners, axis=0), ring_offsets, component_offsets, self.label[chosen],
+            self.pixels[chosen], self.probability_sum[chosen], self.bounds[chosen],
+            self.touches_edge[chosen], border, border_offsets,
         )  # fmt: skip
 
 
@@ -144,9 +144,10 @@ def _ring_order(rings: Rings, rank: Integers) -> Integers:
 
 def _bounds(rings: Rings, shells: Integers) -> Lattice:
     """(shells, 4) first row and column, and the row and column after the last."""
-    points, offsets = take(rings.offsets, shells)
-    corners = rings.corners[points][:, ::-1]
     if not len(shells):
         return np.zeros((0, 4), np.int32)
-    begins = offsets[:-1]
-    return np.hstack([np.minimum.reduceat(corners, begins), np.maximum.reduceat(corners, begins)])
+    begins = rings.offsets[:-1]
+    x, y = np.ascontiguousarray(rings.corners.T)
+    left, right = np.minimum.reduceat(x, begins), np.maximum.reduceat(x, begins)
+    top, bottom = y[begins], np.maximum.reduceat(y, begins)  # a ring begins at its top
+    return np.stack([top, left, bottom, right], axis=1)[shells]

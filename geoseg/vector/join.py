@@ -6,7 +6,7 @@ the same order: the k-th of the one is the k-th of the other. Nothing is compare
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -114,7 +114,7 @@ def link(chains: list[Chain], paths: Paths) -> tuple[list[Chain], list[Chain]]:
     done = []
     while above:
         done.append(_extended(above.popitem()[1], tops, pieces, above))
-    return [replace(c, begin=c.begin - tops, end=c.end - tops) for c in still_open], done
+    return [Chain(c.begin - tops, c.end - tops, c.points, c.crossings) for c in still_open], done
 
 
 def _pieces(paths: Paths) -> dict[int, tuple[Lattice, Crossings, int]]:
@@ -148,14 +148,16 @@ def _extended(
 
 def _closed(paths: Paths, done: list[Chain], component: Integers, seam_row: int) -> Rings:
     """The rings that closed in a slab, or when it was linked with those above."""
-    parts = [np.concatenate(chain.points) for chain in done]
-    cracks = [np.concatenate(chain.crossings) for chain in done]
-    # a chain's crossings begin at the seam, a ring's at its first point
-    turned = [
-        np.roll(crack, part[0, 1] - seam_row) for crack, part in zip(cracks, parts, strict=True) if len(crack)
-    ]
-    lengths = [*np.diff(paths.rings.offsets), *map(len, parts)]
-    return make_rings(
-        np.concatenate([paths.rings.points, *parts]), offsets_of(lengths),
-        np.concatenate([paths.rings.crossings, *turned]), component,
-    )  # fmt: skip
+    lengths = [*np.diff(paths.rings.offsets), *(sum(map(len, chain.points)) for chain in done)]
+    points = [paths.rings.points, *(part for chain in done for part in chain.points)]
+    crossings = [paths.rings.crossings, *(part for chain in done for part in _turned(chain, seam_row))]
+    return make_rings(np.concatenate(points), offsets_of(lengths), np.concatenate(crossings), component)
+
+
+def _turned(chain: Chain, seam_row: int) -> list[Crossings]:
+    """The crossings of a closed chain, which begin at the seam, from its first point on."""
+    if not len(chain.crossings[0]):
+        return []
+    crossings = np.concatenate(chain.crossings)
+    up = seam_row - next(int(part[0, 1]) for part in chain.points if len(part))
+    return [crossings[up:], crossings[:up]]

@@ -20,6 +20,9 @@ Crossings = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 
+# Rows of points are taken with `take` and `compress`: several times faster than `points[indices]`.
+
+
 def offsets_of(lengths: ArrayLike) -> Integers:
     """Where each of some consecutive pieces begins, and where the last one ends."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
@@ -50,7 +53,7 @@ def closed(points: NDArray[Any], offsets: Integers) -> tuple[NDArray[Any], Integ
     source = ranges(offsets[:-1], lengths + 1)
     closed_offsets = offsets_of(lengths + 1)
     source[closed_offsets[1:] - 1] = offsets[:-1]
-    return points[source], closed_offsets
+    return points.take(source, axis=0), closed_offsets
 
 
 def edge_lengths(begin: Lattice, end: Lattice) -> Integers:
@@ -88,7 +91,7 @@ class Rings:
         corners, offsets = take(self.offsets, chosen)
         crossings, crossing_offsets = take(self.crossing_offsets, chosen)
         return Rings(
-            self.corners[corners], offsets, self.crossings[crossings], crossing_offsets,
+            self.corners.take(corners, axis=0), offsets, self.crossings[crossings], crossing_offsets,
             self.area[chosen], self.component[chosen],
         )  # fmt: skip
 

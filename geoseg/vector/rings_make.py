@@ -16,8 +16,7 @@ from geoseg.vector.rings import (
     ranges,
     take,
 )
-
-LAST = np.iinfo(np.int64).max  # after every place in a raster
+from geoseg.vector.rings_walk import walked
 
 
 def make_rings(points: Lattice, offsets: Integers, crossings: Crossings, component: Integers) -> Rings:
@@ -32,26 +31,21 @@ def make_rings(points: Lattice, offsets: Integers, crossings: Crossings, compone
     """
     if not len(component):
         return NO_RINGS
-    source, cut_offsets, walk = _cut(points, offsets)
-    source = _begun_at_the_top(points, offsets, source, cut_offsets, walk)
-    lengths = edge_lengths(points, points[following(offsets)])
-    moved = crossings[take(offsets_of(lengths), source)[0]] if len(crossings) else crossings
-    lengths = lengths[source]
+    source, bounds, walk = _cut(points, offsets)
+    source = _begun_at_the_top(points, source, bounds)
+    begins, begin = bounds[:-1], points[:, :2].take(source, axis=0)
+    end = begin.take(following(bounds), axis=0)
+    lengths = edge_lengths(begin, end)
+    if len(crossings):
+        places = offsets_of(edge_lengths(points, points[following(offsets)]))
+        crossings = crossings[ranges(places[source], lengths)]
+    around = np.add.reduceat(lengths * bool(len(crossings)), begins)
+    covered = begin[:, 0] * (end[:, 1] - begin[:, 1]).astype(np.int64)
     turns = lengths > 0  # a straight passage through a junction is two points in one place
-    kept, ring_offsets = source[turns], offsets_of(np.add.reduceat(turns, cut_offsets[:-1], dtype=np.int64))
-    corners = points[kept, :2]
-    around = np.add.reduceat(lengths * bool(len(crossings)), cut_offsets[:-1])
     return Rings(
-        corners, ring_offsets, moved, offsets_of(around), _areas(corners, ring_offsets), component[walk]
-    )
-
-
-def _areas(corners: Lattice, offsets: Integers) -> Integers:
-    """The pixels enclosed by each ring, from the vertical edges; positive when counter-clockwise."""
-    after = following(offsets)
-    steps = corners[after, 1] - corners[:, 1]
-    covered: Integers = np.add.reduceat(corners[:, 0] * steps.astype(np.int64), offsets[:-1])
-    return -covered
+        begin.compress(turns, axis=0), offsets_of(np.add.reduceat(turns, begins, dtype=np.int64)), crossings,
+        offsets_of(around), -np.add.reduceat(covered, begins), component[walk],
+    )  # fmt: skip
 
 
 def _cut(points: Lattice, offsets: Integers) -> tuple[Integers, Integers, Integers]:
@@ -88,16 +82,17 @@ def _exchanged(
     arc, stop = np.arange(len(cuts)), np.searchsorted(walk, walk, "right")
     next_arc = np.where(arc + 1 < stop, arc + 1, np.searchsorted(walk, walk))
     lengths = (cuts[next_arc] - cuts) % size
-    order, counts = _cycles(mate[next_arc].tolist())
-    first = offsets_of(counts)[:-1]
+    order, offsets = walked(mate[next_arc], np.zeros(0, np.int64))
+    first = offsets[:-1]
     points = _around(cuts[order], lengths[order], begin[order], size[order])
     return points, np.add.reduceat(lengths[order], first), walk[order[first]]
 
 
 def _around(starts: Integers, lengths: Integers, begins: Integers, sizes: Integers) -> Integers:
     """Indices of `lengths` points from `starts` on, around rings of `sizes` points that begin at `begins`."""
-    inside = ranges(starts - begins, lengths) % np.repeat(sizes, lengths)
-    return inside + np.repeat(begins, lengths)
+    points, stops = ranges(starts, lengths), np.repeat(begins + sizes, lengths)
+    np.subtract(points, np.repeat(sizes, lengths), out=points, where=points >= stops)
+    return points
 
 
 def _double_points(points: Lattice, offsets: Integers) -> tuple[Integers, Integers]:
@@ -115,29 +110,15 @@ def _double_points(points: Lattice, offsets: Integers) -> tuple[Integers, Intege
     return passages[order], np.roll(rank, len(pair))[order]
 
 
-def _cycles(after: list[int]) -> tuple[Integers, Integers]:
-    """The members of a permutation cycle by cycle, and the length of each cycle."""
-    seen, order, counts = bytearray(len(after)), list[int](), list[int]()
-    for start in range(len(after)):
-        member, count = start, len(order)
-        while not seen[member]:
-            seen[member] = 1
-            order.append(member)
-            member = after[member]
-        if len(order) > count:
-            counts.append(len(order) - count)
-    return np.array(order, np.int64), np.array(counts, np.int64)
+def _begun_at_the_top(points: Lattice, source: Integers, offsets: Integers) -> Integers:
+    """Turn each ring so that it begins with its topmost, then leftmost horizontal edge.
 
-
-def _begun_at_the_top(
-    points: Lattice, offsets: Integers, source: Integers, cut_offsets: Integers, walk: Integers
-) -> Integers:
-    """Turn each ring so that it begins with its topmost, then leftmost horizontal edge."""
-    begins, count = cut_offsets[:-1], np.diff(cut_offsets)
-    x, y = points[source, 0], points[source, 1].astype(np.int64)
-    left = np.minimum(x, x[following(cut_offsets)])
-    leaves_horizontally = (source - np.repeat(offsets[walk], count)) % 2 == 0
-    place = np.where(leaves_horizontally, (y << 32) | left, LAST)
-    first = np.flatnonzero(place == np.repeat(np.minimum.reduceat(place, begins), count))
+    Edges take turns, and horizontal ones leave from points of even number, as all walks have an even length.
+    """
+    begins, count = offsets[:-1], np.diff(offsets)
+    outward = np.flatnonzero(source & 1 == 0)
+    x, y = points[source, 0], points[source[outward], 1].astype(np.int64)
+    place = (y << 32) | np.minimum(x, x[following(offsets)])[outward]
+    first = outward[place == np.repeat(np.minimum.reduceat(place, begins // 2), count // 2)]
     turned: Integers = source[_around(first, count, begins, count)]
     return turned

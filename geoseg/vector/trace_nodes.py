@@ -98,13 +98,22 @@ def _turns(slab: Slab, across: Flags) -> Integers:
 def _cases(slab: Slab, at: Integers) -> tuple[Integers, Labels, NDArray[np.uint8]]:
     """For each lattice point and each label at it: the point, the label and its case."""
     flat, stride = slab.labels.ravel(), slab.stride
-    square = np.stack([flat[at], flat[at + 1], flat[at + stride], flat[at + stride + 1]], axis=1)
-    cases = np.zeros(square.shape, np.uint8)
-    for bit in range(4):
-        cases |= (square == square[:, bit : bit + 1]).view(np.uint8) << np.uint8(bit)
-    before = np.array([0, 1, 3, 7], np.uint8)  # a label is taken once, at the first of its pixels
-    chosen = np.flatnonzero((square != 0) & ((cases & before) == 0) & (NODES[cases] > 0))
-    return at[chosen // 4], square.ravel()[chosen], cases.ravel()[chosen]
+    square = np.stack([flat[at], flat[at + 1], flat[at + stride], flat[at + stride + 1]])
+    only = square.max(initial=0)
+    if ((square == 0) | (square == only)).all():  # a mask, the usual: one entry for each point, a corner
+        return at, np.full(len(at), only), _bits(square != 0)
+    cases = np.stack([_bits(square == pixel) for pixel in square])
+    before = np.array([[0], [1], [3], [7]], np.uint8)  # a label is taken once, at the first of its pixels
+    chosen = (square != 0) & ((cases & before) == 0) & (NODES[cases] > 0)
+    place, pixel = np.nonzero(chosen.T)
+    return at[place], square[pixel, place], cases[pixel, place]
+
+
+def _bits(square: Flags) -> NDArray[np.uint8]:
+    """Cases from (4, n) flags: whether NW, NE, SW and SE are taken."""
+    nw, ne, sw, se = square.view(np.uint8)
+    case: NDArray[np.uint8] = nw | (ne << 1) | (sw << 2) | (se << 3)
+    return case
 
 
 def _downward(case: NDArray[np.uint8], second: Flags) -> Integers:

@@ -8,6 +8,7 @@ import numpy as np
 
 from geoseg.vector.border import find_crossings
 from geoseg.vector.rings import Crossings, Flags, Integers, Lattice, edge_lengths, following, offsets_of
+from geoseg.vector.rings_walk import walked
 from geoseg.vector.trace_nodes import Nodes, find_ends, find_nodes, vertical_partners
 from geoseg.vector.trace_slab import Slab
 
@@ -70,7 +71,7 @@ def find_paths(slab: Slab, across: Flags, level: float | None) -> Paths:
     visited, cut = _ends_of(nodes, segments), offsets[len(starts)]
     chain_offsets, ring_offsets = 2 * offsets[: len(starts) + 1], 2 * (offsets[len(starts) :] - cut)
     return Paths(
-        _closed_walks(slab, level, points[visited[2 * cut :]], ring_offsets),
+        _closed_walks(slab, level, points.take(visited[2 * cut :], axis=0), ring_offsets),
         _inner(slab, nodes, segments[offsets[len(starts) : -1]]),
         _cut_walks(slab, level, points, visited[: 2 * cut], chain_offsets, starts + count, ends + count),
         starts,
@@ -82,32 +83,18 @@ def find_paths(slab: Slab, across: Flags, level: float | None) -> Paths:
 def _follow(nodes: Nodes, partner: Integers, starts: Integers) -> tuple[Integers, Integers, Integers]:
     """Follow horizontal edges from one to the next: first the chains from their starts, then closed walks.
 
-    The only loop of the tracer that runs in Python: one turn per horizontal edge.
-
     Returns:
         The edges in walking order, the offsets of the walks, and the end at which each chain leaves.
     """
     count = len(nodes.label) // 2
-    step = np.where(partner < 2 * count, partner // 2, partner - count)  # ends count on from the edges
-    head = 2 * np.arange(count) + nodes.leaves[0::2]
-    after = step[head].tolist()
-    seen, order, stops, ends = bytearray(count), list[int](), [0], list[int]()
-    for edge in step[2 * count + starts].tolist():
-        while edge < count:
-            seen[edge] = 1
-            order.append(edge)
-            edge = after[edge]
-        stops.append(len(order))
-        ends.append(edge - count)
-    edge = seen.find(0)
-    while edge >= 0:
-        while not seen[edge]:
-            seen[edge] = 1
-            order.append(edge)
-            edge = after[edge]
-        stops.append(len(order))
-        edge = seen.find(0, edge)
-    return np.array(order, np.int64), np.array(stops, np.int64), np.array(ends, np.int64)
+    step = np.where(partner < 2 * count, partner >> 1, partner - count)  # ends count on from the edges
+    after = step[np.arange(0, 2 * count, 2) + nodes.leaves[0::2]]
+    ends = step[2 * count + starts]
+    order, offsets = walked(after, ends)
+    last = offsets[1 : len(starts) + 1]
+    moves = last > offsets[: len(starts)]
+    ends[moves] = after[order[last[moves] - 1]]
+    return order, offsets, ends - count
 
 
 def _ends_of(nodes: Nodes, segments: Integers) -> Integers:
@@ -129,7 +116,7 @@ def _closed_walks(slab: Slab, level: float | None, points: Lattice, offsets: Int
     none = np.zeros(len(offsets), np.int64)
     if level is None or slab.codes is None or not len(points):
         return Walks(points, offsets, np.zeros(0, np.float32), none)
-    end = points[following(offsets)]
+    end = points.take(following(offsets), axis=0)
     found = find_crossings(slab, slab.codes, level, points, end)
     return Walks(points, offsets, found, _crack_offsets(points, end, offsets))
 
@@ -141,15 +128,15 @@ def _cut_walks(
     """Chains with the crossings between their cuts, which belong to no horizontal edge."""
     none = np.zeros(len(offsets), np.int64)
     if level is None or slab.codes is None or not len(start):
-        return Walks(points[visited], offsets, np.zeros(0, np.float32), none)
+        return Walks(points.take(visited, axis=0), offsets, np.zeros(0, np.float32), none)
     places = np.stack([offsets[:-1], offsets[1:]], axis=1).ravel()
-    whole = points[np.insert(visited, places, np.stack([start, stop], axis=1).ravel())]
+    whole = points.take(np.insert(visited, places, np.stack([start, stop], axis=1).ravel()), axis=0)
     whole_offsets = offsets + 2 * np.arange(len(offsets))
     end = whole.copy()
     end[:-1] = whole[1:]
     end[whole_offsets[1:] - 1] = whole[whole_offsets[1:] - 1]
     found = find_crossings(slab, slab.codes, level, whole, end)
-    return Walks(points[visited], offsets, found, _crack_offsets(whole, end, whole_offsets))
+    return Walks(points.take(visited, axis=0), offsets, found, _crack_offsets(whole, end, whole_offsets))
 
 
 def _crack_offsets(begin: Lattice, end: Lattice, offsets: Integers) -> Integers:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from geoseg.vector.rings import Flags, Integers, ranges
+from geoseg.vector.rings import Flags, Integers, offsets_of, ranges
 from geoseg.vector.trace_slab import Labels, Slab
 
 
@@ -60,7 +60,7 @@ def find_runs(slab: Slab, across: Flags) -> Runs:
     """The runs of a slab; those of its first row were counted with the slab above."""
     crack = np.flatnonzero(across) + 1
     label = slab.labels.ravel()[crack]
-    chosen = np.flatnonzero(label)  # the last crack of a row begins background: the margin
+    chosen = np.flatnonzero(label != 0)  # the last crack of a row begins background: the margin
     return Runs(crack[chosen], crack[chosen + 1], label[chosen])
 
 
@@ -70,23 +70,23 @@ def tally(slab: Slab, runs: Runs) -> Tally:
     pixels, codes = np.zeros((2, len(runs.start)), np.int64)
     pixels[new:] = (runs.stop - runs.start)[new:]
     if slab.codes is not None and new < len(codes):
-        bounds = np.stack([runs.start[new:], runs.stop[new:]], axis=1).ravel()
-        codes[new:] = np.add.reduceat(slab.codes.ravel(), bounds, dtype=np.uint32)[::2]
-    at_edge = np.zeros(len(codes), bool)
-    at_edge[runs.holding(_beside_invalid(slab))] = True
-    return Tally(runs.label.astype(np.int32), pixels, codes, at_edge)
+        # from the last run to the first: what lies between two is not added up, as its bounds are reversed
+        bounds = np.stack([runs.start[new:], runs.stop[new:]], axis=1)[::-1].ravel()
+        codes[new:] = np.add.reduceat(slab.codes.ravel(), bounds, dtype=np.uint32)[-2::-2]
+    return Tally(runs.label.astype(np.int32), pixels, codes, _at_edge(slab, runs))
 
 
-def _beside_invalid(slab: Slab) -> Integers:
-    """Flat indices of the labelled pixels with an invalid pixel left, right, above or below."""
-    invalid, stride = ~slab.valid.ravel(), slab.stride
-    beside = np.zeros_like(invalid)
-    beside[1:] = invalid[:-1]
-    beside[:-1] |= invalid[1:]
-    beside[stride:] |= invalid[:-stride]
-    beside[:-stride] |= invalid[stride:]
-    beside &= slab.labels.ravel() != 0
-    return np.flatnonzero(beside)
+def _at_edge(slab: Slab, runs: Runs) -> Flags:
+    """Whether each run has an invalid pixel left, right, above or below."""
+    valid, stride = slab.valid.ravel(), slab.stride
+    at_edge: Flags = ~(valid[runs.start - 1] & valid[runs.stop])
+    if not slab.valid[:, 1:-1].all():
+        beside = np.zeros(len(valid), bool)
+        beside[stride:] = ~valid[:-stride]
+        beside[:-stride] |= ~valid[stride:]
+        beside &= slab.labels.ravel() != 0
+        at_edge[runs.holding(np.flatnonzero(beside))] = True
+    return at_edge
 
 
 def connect(slab: Slab, runs: Runs, earlier: Integers, count: int) -> tuple[Integers, int]:
@@ -101,24 +101,25 @@ def connect(slab: Slab, runs: Runs, earlier: Integers, count: int) -> tuple[Inte
     Returns:
         The component of each run, then that of each open one, and how many there are.
     """
-    above, below = _neighbours(slab, runs)
+    below, bounds = _neighbours(slab, runs)
     n = len(runs.start)
-    above = np.concatenate([above, np.arange(len(earlier))])
-    below = np.concatenate([below, n + earlier])
-    graph = coo_matrix((np.ones(len(above), np.int8), (above, below)), (n + count, n + count))
+    known = np.stack([np.arange(len(earlier)), n + earlier], axis=1)  # from one more node each
+    target = np.concatenate([below, known.ravel()])
+    bounds = np.concatenate([bounds, np.repeat(bounds[-1], count), np.arange(len(below), len(target), 2) + 2])
+    size = len(bounds) - 1
+    graph = csr_array((np.ones(len(target)), target, bounds), (size, size))
     components, component = connected_components(graph, directed=False)
-    return component.astype(np.int64), components
+    return component[: n + count].astype(np.int64), components
 
 
 def _neighbours(slab: Slab, runs: Runs) -> tuple[Integers, Integers]:
-    """The pairs of runs of one label, one above the other, that share a side."""
+    """The runs of the same label below each run that share a side with it, and their offsets."""
     first = np.searchsorted(runs.stop, runs.start + slab.stride, "right")
     last = np.searchsorted(runs.start, runs.stop + slab.stride, "left")
     size = np.maximum(last - first, 0)
-    above = np.repeat(np.arange(len(size)), size)
-    below = ranges(first, size)
-    same = runs.label[above] == runs.label[below]
-    return above[same], below[same]
+    below, offsets = ranges(first, size), offsets_of(size)
+    same = runs.label[below] == np.repeat(runs.label, size)
+    return below[same], offsets_of(same)[offsets]
 
 
 def merge(parts: list[Tally], component: Integers, count: int) -> Tally:
