@@ -55,26 +55,31 @@ Polygons = NDArray[Any]
 Row = dict[str, Any]
 
 
-def strips(codes: NDArray[np.uint8]) -> Iterator[tuple[Any, Any, None]]:
-    """Rows of a scene as `trace` takes them."""
+def strips(codes: NDArray[np.uint8], sums: bool = True) -> Iterator[tuple[Any, Any, None]]:
+    """Rows of a scene as `trace` takes them, with probabilities to add up or without."""
     for row in range(0, len(codes), STRIP):
         part = codes[row : row + STRIP]
-        yield part >= 128, part, None
+        yield part >= 128, part if sums else None, None
 
 
 # ------------------------------------------------------------------------------------------ tracing
 
 
-def trace_geoseg(codes: NDArray[np.uint8], border: bool = False) -> int:
+def trace_geoseg(codes: NDArray[np.uint8], border: bool = False, sums: bool = True) -> int:
     """Polygons with their probability sums, strip by strip."""
     level = 127.5 if border else None
-    batches = trace(strips(codes), codes.shape[1], level=level)
+    batches = trace(strips(codes, sums), codes.shape[1], level=level)
     return sum(len(batch.border_polygons() if border else batch.polygons()) for batch in batches)
 
 
 def trace_border(codes: NDArray[np.uint8]) -> int:
     """The same with sub-pixel borders."""
     return trace_geoseg(codes, border=True)
+
+
+def trace_bare(codes: NDArray[np.uint8]) -> int:
+    """The same as rasterio does: polygons of the mask, no probability sums."""
+    return trace_geoseg(codes, sums=False)
 
 
 def trace_rasterio(codes: NDArray[np.uint8]) -> int:
@@ -137,6 +142,7 @@ def tracing(scene: Buildings, wide: int, folder: Path) -> None:
     np.save(few, scene.codes[:WIDE_ROWS])
     repeat = max(1, wide // scene.codes.shape[1])
     rows = {
+        "geoseg": alone(trace_bare, path),
         "geoseg, with sums": alone(trace_geoseg, path),
         "geoseg, with sums and sub-pixel borders": alone(trace_border, path),
         "rasterio.features.shapes + shape()": alone(trace_rasterio, path),
@@ -151,7 +157,9 @@ def tracing(scene: Buildings, wide: int, folder: Path) -> None:
         peer = rows["rasterio.features.shapes + shape()" + (", wide" if "wide" in name else "")]
         print_traced(name, row, peer)
     if shutil.which("gdal_polygonize.py"):
-        print_traced("gdal_polygonize.py", trace_gdal(scene.codes, folder), rows[list(rows)[2]])
+        print_traced(
+            "gdal_polygonize.py", trace_gdal(scene.codes, folder), rows["rasterio.features.shapes + shape()"]
+        )
     else:
         print("gdal_polygonize.py: not on the PATH, left out")
 

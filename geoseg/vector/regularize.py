@@ -1,7 +1,8 @@
 """Buildings with straight walls and right angles, where their borders say so.
 
-Each polygon is redrawn in several ways: with right angles only, as a circle, with walls at any angle. The
-simplest way that keeps to the border wins; where none does, the border stays, simplified or as it was.
+Each polygon is redrawn in several ways: with right angles only, as a circle, with walls at any angle, finely
+and coarsely. The cheapest way that keeps to the border wins, by the area between and the numbers it takes to
+draw; where none keeps to it, the border stays, simplified or as it was.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.vector.regularize_choice import candidates, choose
+from geoseg.vector.regularize_choice import Borders, choose
 from geoseg.vector.regularize_direction import long_axis, wall_directions
 from geoseg.vector.regularize_frame import Frame, local_frame, pixel_sizes, usable
 from geoseg.vector.regularize_options import Regularization, Status
 from geoseg.vector.regularize_overlaps import crowded, resolve_overlaps
-from geoseg.vector.regularize_rings import Flags, Polygons, polygons_of, rings_of
-from geoseg.vector.simplify import simplify_polygons
+from geoseg.vector.regularize_rings import Flags, Polygons, polygons_of, rings_of, without_slits
+from geoseg.vector.regularize_scale import filled, scale_of
+from geoseg.vector.simplify import fit_without_crossings
 
 __all__ = ["Regularization", "Regularized", "Status", "regularize", "without_overlaps"]
 
 _PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
-_REACH = 2 * _PLAIN  # px: how far their vertices may lie from the source
+_PLAIN_M, _SHARE = 0.7, 0.035  # m, and of the polygon's size: the less counts, if it is more
+_NARROW = 3.0  # px: their holes are wider
+_REACH = 2  # tolerances that their vertices may lie from the source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +75,9 @@ def regularize(
     if not good.any():
         return result
     frame, rings = local_frame(polygons, jacobians, good)
-    directions = wall_directions(rings)
-    status, drawn, displacement = choose(candidates(rings, directions, frame.metres, options))
+    rings = filled(rings, scale_of(rings, frame.metres, options))
+    scale, directions = scale_of(rings, frame.metres, options), wall_directions(rings)
+    status, drawn, displacement = choose(Borders(rings, directions, scale), options)
     polygons, kept = _in_pixels(drawn, polygons[good], frame)
     status = np.where(kept, status, np.uint8(Status.RAW))
     result.polygons[good], result.status[good] = polygons, status
@@ -84,24 +89,43 @@ def regularize(
 def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
     """Give up those redrawn polygons that overlap a neighbour, for simplified ones or else their source.
 
-    Polygons are neighbours if their boxes (about old and new border) come within 4 px of each other, and a
-    polygon's fate depends only on those within four steps from neighbour to neighbour. A caller that streams
-    holds back the polygons near the frontier, calls this with them and with all within four steps, in the
-    order of their ids, and keeps the answer only for those of which all these were there.
+    Polygons are neighbours if their boxes (about old and new border, grown by twice the tolerance of the
+    simplified ones) meet, and a polygon's fate depends only on those within six steps from neighbour to
+    neighbour.
 
     Args:
         regularized: what `regularize` made of `source`.
         source: (n,) the polygons before, in pixel coordinates; these overlap nowhere.
     """
     status, displacement = regularized.status.copy(), regularized.displacement_px.copy()
+    polygons, coarse = regularized.polygons, _coarse(source, regularized.pixel_m)
+    near = crowded(polygons, source, _REACH * coarse) & usable(source)
     plain = source.copy()
-    near = crowded(regularized.polygons, source, _REACH)
-    plain[near] = simplify_polygons(source[near], _PLAIN)
-    polygons, fallen = resolve_overlaps(regularized.polygons, plain, displacement)
-    status[fallen], displacement[fallen] = Status.SIMPLIFIED, _mean_distance(plain[fallen], source[fallen])
+    for some, tolerance in ((near, coarse), (near & (coarse > _PLAIN), np.minimum(coarse, _PLAIN))):
+        plain[some] = _plain(source[some], tolerance[some])
+        polygons, fallen = resolve_overlaps(polygons, plain, displacement)
+        status[fallen], displacement[fallen] = (
+            Status.SIMPLIFIED,
+            _mean_distance(plain[fallen], source[fallen]),
+        )
     polygons, fallen = resolve_overlaps(polygons, source, displacement)
     status[fallen], displacement[fallen] = Status.RAW, 0.0
     return replace(regularized, polygons=polygons, status=status, displacement_px=displacement)
+
+
+def _coarse(source: Polygons, pixel_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) float64 pixels: the greater tolerance of the polygons that take the place of overlapping ones."""
+    most = np.maximum(_PLAIN, _PLAIN_M / pixel_m)
+    return np.asarray(np.clip(_SHARE * np.sqrt(shapely.area(source)), 0.1, most))
+
+
+def _plain(source: Polygons, tolerance: NDArray[np.float64]) -> Polygons:
+    """Simplify polygons."""
+    if not len(source):
+        return source
+    rings = without_slits(rings_of(source), _NARROW)
+    plain = polygons_of(fit_without_crossings(rings, tolerance[rings.owner])[0])
+    return np.where(shapely.is_valid(plain), plain, source)
 
 
 def _mean_distance(new: Polygons, old: Polygons) -> NDArray[np.float64]:

@@ -1,14 +1,16 @@
-"""How far a redrawn polygon lies from the border that it replaces."""
+"""What it costs to stand for a border: the area between, and the numbers it takes to draw."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.vector.regularize_rings import Flags, Polygons, Rings, polygons_of
+from geoseg.vector.regularize_rings import Flags, Indices, Polygons, Rings, polygons_of
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,28 +19,41 @@ class Candidate:
 
     Attributes:
         polygons: (n,) Polygons in their frames.
-        displacement: (n,) float64 pixels, the mean distance between old and new border: the area between them
-            over the length of the old one; infinite where the polygon is not valid.
-        farthest: (n,) float64 pixels, from the old border's corners to the new border.
+        displacement: (n,) float64 pixels, the mean distance from the old border to the sides that stand for
+            it; infinite where there is no valid polygon.
+        farthest: (n,) float64 pixels, the greatest such distance.
+        length: (n,) float64 pixels, of the old border.
+        freedom: (n,) float64, how many numbers it takes to draw the polygon.
     """
 
     polygons: Polygons
-    displacement: NDArray[np.float64]
-    farthest: NDArray[np.float64]
-
-    @property
-    def exists(self) -> Flags:
-        """(n,) bool, True = there is a valid candidate."""
-        return np.isfinite(self.displacement)
+    displacement: Floats
+    farthest: Floats
+    length: Floats
+    freedom: Floats
 
     @classmethod
     def none(cls, count: int) -> Candidate:
         """No polygons at all."""
-        return cls(np.full(count, None, object), *np.full((2, count), np.inf))
+        return cls(np.full(count, None, object), *np.full((2, count), np.inf), *np.ones((2, count)))
+
+    @property
+    def between(self) -> Floats:
+        """(n,) float64 square pixels: about the area between old border and new."""
+        return self.displacement * self.length
+
+    def cost(self, price: Floats) -> Floats:
+        """(n,) float64 square pixels, with `price` (n,) for each number."""
+        return np.asarray(self.between + self.freedom * price)
 
     def where(self, holds: Flags) -> Candidate:
         """The candidates for which `holds` is True."""
-        return Candidate(self.polygons, np.where(holds, self.displacement, np.inf), self.farthest)
+        return replace(self, displacement=np.where(holds, self.displacement, np.inf))
+
+    def over(self, other: Candidate, holds: Flags) -> Candidate:
+        """These where `holds` is True, and the others elsewhere."""
+        pairs = zip(_arrays(self), _arrays(other), strict=True)
+        return Candidate(*(np.where(holds, mine, theirs) for mine, theirs in pairs))
 
     def spread(self, where: Flags) -> Candidate:
         """The candidates of more polygons: these where `where` is True, and none elsewhere."""
@@ -48,37 +63,42 @@ class Candidate:
         return full
 
 
-def _arrays(one: Candidate) -> tuple[Polygons, NDArray[np.float64], NDArray[np.float64]]:
-    return one.polygons, one.displacement, one.farthest
+def _arrays(one: Candidate) -> tuple[Polygons, Floats, Floats, Floats, Floats]:
+    return one.polygons, one.displacement, one.farthest, one.length, one.freedom
 
 
-def candidate(rings: Rings, outline: Polygons, possible: Flags | None = None) -> Candidate:
-    """Measure redrawn rings against the outlines that they replace.
+def candidate(rings: Rings, drawn: Rings, side: Indices, *, right_angles: bool = False) -> Candidate:
+    """Measure redrawn rings against the borders that they replace.
+
+    A corner takes two numbers; with right angles every wall takes one, and their direction another. The
+    displacement is that of the areas if it is more: sides may reach beyond what they stand for.
 
     Args:
-        rings: redrawn, of three points or more each.
-        outline: (n,) valid Polygons with few vertices.
-        possible: (n,) bool, False = no candidate; None for all True.
+        rings: dense.
+        drawn: as many rings, of three points or more each.
+        side: (points,) int64, the side of `drawn` that stands for the edge from a point to the next.
+        right_angles: whether all walls of `drawn` are parallel or at right angles.
     """
-    polygons = polygons_of(rings)
-    good = shapely.is_valid(polygons)
-    if possible is not None:
-        good &= possible
-    displacement, farthest = np.full((2, len(polygons)), np.inf)
-    new, old = polygons[good], outline[good]
-    common = shapely.area(shapely.intersection(new, old))
-    displacement[good] = (shapely.area(new) + shapely.area(old) - 2 * common) / shapely.length(old)
-    farthest[good] = _farthest(new, old)
-    return Candidate(polygons, displacement, farthest)
+    polygons = polygons_of(drawn)
+    distance, weight = _distances(rings, drawn, side)
+    begin = rings.offsets[:-1][rings.shell]  # of every polygon
+    length = np.add.reduceat(weight, begin)
+    mean = np.add.reduceat(distance * weight, begin) / length
+    grown = np.abs(drawn.net_areas - rings.net_areas) / length
+    corners = np.bincount(drawn.owner, drawn.sizes).astype(np.float64)
+    return Candidate(
+        polygons,
+        np.where(shapely.is_valid(polygons), np.maximum(mean, grown), np.inf),
+        np.maximum.reduceat(distance, begin),
+        length,
+        corners + 1 if right_angles else 2 * corners,
+    )
 
 
-def _farthest(new: Polygons, old: Polygons) -> NDArray[np.float64]:
-    """The greatest distance from a vertex of each old polygon to the border of the new one."""
-    if not len(new):
-        return np.empty(0)
-    points, index = shapely.get_coordinates(old, return_index=True)
-    border = shapely.boundary(new)
-    shapely.prepare(border)
-    distance = shapely.distance(shapely.points(points), border[index])
-    begin = np.searchsorted(index, np.arange(len(new)))
-    return np.asarray(np.maximum.reduceat(distance, begin))
+def _distances(rings: Rings, drawn: Rings, side: Indices) -> tuple[Floats, Floats]:
+    """How far the middle of every edge lies from the side that stands for it, and the edge's length."""
+    edge, along = rings.edges, drawn.edges[side]
+    gap = rings.points + edge / 2 - drawn.points[side]
+    squared = np.maximum((along**2).sum(axis=1), 1e-12)
+    share = np.clip((gap * along).sum(axis=1) / squared, 0.0, 1.0)
+    return np.hypot(*(gap - share[:, None] * along).T), np.hypot(*edge.T)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.regularize_rings import Points, Rings
+from geoseg.vector.regularize_candidate import Candidate
+from geoseg.vector.regularize_options import Regularization
+from geoseg.vector.regularize_rings import Flags, Points, Rings, polygons_of
 
 _SIDES = 32  # of the polygon that stands for a circle
+_FREEDOM = 3.0  # the numbers that draw one: its centre and its radius
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,11 +23,33 @@ class Circles:
         centre: (rings, 2) float64, the ring's centroid.
         radius: (rings,) float64, of a disc with the ring's area.
         misfit: (rings,) float64, the area between ring and circle (of a star-shaped ring) over the ring's.
+        farthest: (rings,) float64, the greatest distance between ring and circle.
     """
 
     centre: Points
     radius: NDArray[np.float64]
     misfit: NDArray[np.float64]
+    farthest: NDArray[np.float64]
+
+
+def circle_candidate(rings: Rings, wanted: Flags, options: Regularization) -> Candidate:
+    """Redraw those polygons as circles that have no holes and are round and large enough.
+
+    Args:
+        rings: dense.
+        wanted: (polygons,) bool, those to try.
+        options: thresholds.
+    """
+    where = wanted & (np.bincount(rings.owner) == 1)
+    if not where.any():
+        return Candidate.none(len(wanted))
+    rings = rings.of(where)
+    circles = fit_circles(rings)
+    length = rings.sums(np.hypot(*rings.edges.T))
+    good = (circles.misfit < options.max_circle_misfit) & (circles.radius > options.min_radius)
+    displacement = np.where(good, circles.misfit * rings.areas / length, np.inf)
+    drawn, freedom = polygons_of(draw_circles(circles)), np.full(len(good), _FREEDOM)
+    return Candidate(drawn, displacement, circles.farthest, length, freedom).spread(where)
 
 
 def fit_circles(rings: Rings) -> Circles:
@@ -43,7 +68,9 @@ def fit_circles(rings: Rings) -> Circles:
     squared = np.maximum((middle**2).sum(axis=1), 1e-12)
     angle = np.abs(middle[:, 0] * step[:, 1] - middle[:, 1] * step[:, 0]) / squared
     between = rings.sums(np.abs(squared - radius[ring] ** 2) / 2 * angle)
-    return Circles(centre + start, radius, between / np.abs(safe))
+    off = np.abs(np.hypot(*(one - centre[ring]).T) - radius[ring])
+    farthest = np.maximum.reduceat(off, rings.offsets[:-1])
+    return Circles(centre + start, radius, between / np.abs(safe), farthest)
 
 
 def draw_circles(circles: Circles) -> Rings:

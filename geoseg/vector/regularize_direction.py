@@ -29,11 +29,9 @@ def wall_directions(rings: Rings) -> Angles:
     shells = _shells(rings)
     length, angle = _chords(shells)
     ring = shells.ring
-    weight = length
+    weight, sines, cosines = length, np.sin(4 * angle), np.cos(4 * angle)
     for _ in range(_ROUNDS):
-        sine = shells.sums(weight * np.sin(4 * angle))
-        cosine = shells.sums(weight * np.cos(4 * angle))
-        mean = np.arctan2(sine, cosine) / 4
+        mean = np.arctan2(shells.sums(weight * sines), shells.sums(weight * cosines)) / 4
         off = (angle - mean[ring] + np.pi / 4) % (np.pi / 2) - np.pi / 4
         weight = length * np.exp(-((off / _SPREAD) ** 2) / 2)
     return np.asarray(mean % (np.pi / 2))
@@ -68,9 +66,7 @@ def turn(rings: Rings, angles: Angles) -> Rings:
 
 def _shells(rings: Rings) -> Rings:
     """Only the outer rings, one per polygon."""
-    shell = rings.shell
-    offsets = np.concatenate([[0], np.cumsum(rings.sizes[shell])])
-    return Rings(rings.points[shell[rings.ring]], offsets, rings.owner[shell])
+    return rings.only(rings.shell)
 
 
 def _chords(rings: Rings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

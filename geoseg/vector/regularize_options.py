@@ -22,30 +22,42 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Regularization:
-    """When a redrawn polygon may replace a border. A pixel is the side of a square of a pixel's area.
+    """When a redrawn polygon may replace a border.
+
+    A pixel is the side of a square of a pixel's area, a polygon's size the root of its area.
 
     Attributes:
         tolerance: how uneven a wall may be, in pixels.
+        full_size: the size from which on the tolerance holds, in pixels; for smaller buildings it shrinks in
+            proportion, and for larger ones a proportional tolerance is tried beside it.
+        max_tolerance_m: that proportional one's greatest, in metres.
+        price: how much area between old and new border each number that draws a polygon must save, as a share
+            of the polygon's area. A wall at a right angle takes one number, a corner at any angle two.
+        max_price: the greatest such area, in square pixels.
+        max_price_m2: the same in square metres; the greater of the two counts.
         max_displacement: the greatest mean distance between old and new border, in pixels.
-        max_deviation: the greatest distance of an old border's corner from the new border, in pixels.
-        preference: how much nearer to the border walls at any angle must be to replace right angles, in
-            pixels (mean distance).
-        min_wall: shorter walls are left out, in pixels.
+        max_deviation: the greatest distance from the old border to the new one, in pixels.
+        max_displacement_share: the same as shares of the polygon's size; the greater counts.
+        max_deviation_share: see there.
+        min_wall: shorter walls at right angles and narrower holes are left out, in pixels.
         min_wall_m: the same in metres; the greater of the two counts.
         min_radius: smaller circles are not looked for, in pixels.
-        full_size: the root of the area from which on the tolerance holds, in pixels; for smaller buildings
-            it shrinks in proportion.
         max_circle_misfit: the area between border and circle over the circle's; a share.
     """
 
     tolerance: float = 1.5
-    max_displacement: float = 0.4
+    full_size: float = 28.0
+    max_tolerance_m: float = 1.0
+    price: float = 0.009
+    max_price: float = 12.0
+    max_price_m2: float = 1.0
+    max_displacement: float = 0.5
     max_deviation: float = 3.0
-    preference: float = 0.25
+    max_displacement_share: float = 0.04
+    max_deviation_share: float = 0.15
     min_wall: float = 3.0
     min_wall_m: float = 0.0
     min_radius: float = 5.0
-    full_size: float = 28.0
     max_circle_misfit: float = 0.07
 
     def __post_init__(self) -> None:

@@ -41,18 +41,18 @@ def resolve_overlaps(
     return np.where(fallen, fallback, polygons), fallen
 
 
-def crowded(polygons: Polygons, fallback: Polygons, reach: float) -> Flags:
+def crowded(polygons: Polygons, fallback: Polygons, reach: NDArray[np.float64]) -> Flags:
     """Tell which polygons have neighbours.
 
     Args:
         polygons: (n,) redrawn, in pixel coordinates.
         fallback: (n,) what each was before.
-        reach: in pixels, by which the boxes about both are grown on every side.
+        reach: (n,) float64 pixels, by which the boxes about both are grown on every side.
 
     Returns:
         (n,) bool, True = its box meets another's.
     """
-    bounds = _outer_bounds(polygons, fallback) + np.array([-reach, -reach, reach, reach])
+    bounds = _outer_bounds(polygons, fallback) + reach[:, None] * [-1.0, -1.0, 1.0, 1.0]
     boxes = shapely.box(*bounds.T)
     one, other = shapely.STRtree(boxes).query(boxes)
     result = np.zeros(len(polygons), bool)
@@ -69,14 +69,19 @@ def _outer_bounds(polygons: Polygons, fallback: Polygons) -> NDArray[np.float64]
 
 def _overlapping(polygons: Polygons, others: Polygons) -> tuple[Indices, Indices]:
     """Pairs (i, j), i ≠ j, of which the insides of polygon i and other j meet; invalid ones meet nothing."""
-    mine, theirs = np.flatnonzero(usable(polygons)), np.flatnonzero(usable(others))
-    if not len(mine) or not len(theirs):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    one, other = shapely.STRtree(others[theirs]).query(polygons[mine])  # by their boxes: cheap
-    one, other = mine[one], theirs[other]
-    apart = one != other
-    one, other = one[apart], other[apart]
-    near = shapely.intersects(polygons[one], others[other])
-    one, other = one[near], other[near]
-    meets = ~shapely.touches(polygons[one], others[other])
-    return one[meets], other[meets]
+    one, other = shapely.STRtree(others).query(polygons)  # by their boxes: cheap
+    one, other = _where(one, other, one != other)
+    sound = _usable_at(one, polygons) & _usable_at(other, others)
+    one, other = _where(one, other, sound)
+    one, other = _where(one, other, shapely.intersects(polygons[one], others[other]))
+    return _where(one, other, ~shapely.touches(polygons[one], others[other]))
+
+
+def _where(one: Indices, other: Indices, holds: Flags) -> tuple[Indices, Indices]:
+    return one[holds], other[holds]
+
+
+def _usable_at(index: Indices, polygons: Polygons) -> Flags:
+    """Whether the polygons at some indices are usable; each is looked at once."""
+    found, place = np.unique(index, return_inverse=True)
+    return np.asarray(usable(polygons[found])[place])

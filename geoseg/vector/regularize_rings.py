@@ -61,6 +61,24 @@ class Rings:
         """(rings,) bool, True = an outer ring, not a hole."""
         return np.asarray(np.diff(self.owner, prepend=-1) != 0)
 
+    @property
+    def edges(self) -> Points:
+        """(points, 2) float64: from each point to the next."""
+        return np.asarray(self.points[self.following] - self.points)
+
+    @property
+    def areas(self) -> NDArray[np.float64]:
+        """(rings,) float64: the area within each ring."""
+        x, y = (self.points - np.repeat(self.points[self.offsets[:-1]], self.sizes, axis=0)).T
+        following = self.following
+        return np.asarray(np.abs(self.sums(x * y[following] - y * x[following])) / 2)
+
+    @property
+    def net_areas(self) -> NDArray[np.float64]:
+        """(polygons,) float64: the area of each polygon, without its holes."""
+        signed = np.where(self.shell, self.areas, -self.areas)
+        return np.add.reduceat(signed, np.flatnonzero(self.shell))
+
     def sums(self, values: NDArray[Any]) -> NDArray[Any]:
         """The sum over each ring of a value per point."""
         return np.add.reduceat(values, self.offsets[:-1], axis=0)
@@ -79,10 +97,30 @@ class Rings:
 
     def of(self, polygons: Flags) -> Rings:
         """The rings of some polygons (bool, per polygon), which are numbered anew."""
-        chosen = polygons[self.owner]
-        offsets = np.concatenate([[0], np.cumsum(self.sizes[chosen])])
-        owner = (np.cumsum(polygons) - 1)[self.owner[chosen]]
-        return Rings(self.points[np.repeat(chosen, self.sizes)], offsets, owner)
+        if polygons.all():
+            return self
+        some = self.only(polygons[self.owner])
+        return Rings(some.points, some.offsets, (np.cumsum(polygons) - 1)[some.owner])
+
+    def only(self, rings: Flags) -> Rings:
+        """Some of the rings (bool, per ring), of the same polygons."""
+        offsets = np.concatenate([[0], np.cumsum(self.sizes[rings])])
+        return Rings(self.points[np.repeat(rings, self.sizes)], offsets, self.owner[rings])
+
+
+def without_slits(
+    rings: Rings, width: NDArray[np.float64] | float, area: NDArray[np.float64] | float = 0.0
+) -> Rings:
+    """Fill small holes, such as the gaps along walls that touch.
+
+    Args:
+        rings: any.
+        width: of a hole as wide as long below which it goes; slits go up to half of that. One, or one a ring.
+        area: below which a hole goes.
+    """
+    size = rings.areas
+    wide = 4 * size >= width * rings.sums(np.hypot(*rings.edges.T))
+    return rings.only(rings.shell | (wide & (size >= area)))
 
 
 def rings_of(polygons: Polygons) -> Rings:

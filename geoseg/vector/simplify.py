@@ -1,14 +1,6 @@
-"""Polygons with few vertices whose sides run through the middle of the border they replace.
-
-Douglas and Peucker's method finds the corners, but it cuts off whatever lies outside the chords between
-them: smooth rings lose 2 to 8 % of their area. So each piece between two corners becomes the line that fits
-its points best, and the vertices are where neighbouring lines meet.
-"""
+"""Polygons with few vertices whose sides run through the middle of the border they replace."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import shapely
@@ -16,25 +8,10 @@ from numpy.typing import NDArray
 
 from geoseg.errors import GridError
 from geoseg.vector.regularize_frame import SQUARE, local_frame, usable
-from geoseg.vector.regularize_rings import (
-    Flags,
-    Indices,
-    Points,
-    Polygons,
-    Rings,
-    cyclic_labels,
-    lines_of,
-    polygons_of,
-)
+from geoseg.vector.regularize_rings import Flags, Indices, Polygons, Rings, cyclic_labels, polygons_of
+from geoseg.vector.simplify_sides import Tolerance, corners, fit_sides
 
-Tolerance: TypeAlias = float | NDArray[np.float64]
-
-_TIE = 1e-6  # px: corners this equally far from the centre count as equally far
-_MIN_TURN = np.sin(np.radians(12.0))  # lines that turn less meet too far away to trust
-_MAX_MOVE = 2.0  # tolerances that a vertex may lie from the corner it replaces
-_TRIMMED = 6  # edges in a piece from which on its first and last are left out: corners come out rounded
-_FITTED = 4  # edges in a piece from which on a line is fitted rather than drawn from corner to corner
-_REPAIRS = 4  # of polygons whose sides cross, before all of their border stays as it was
+_REPAIRS = 6  # of polygons whose sides cross, before all of their border stays as it was
 
 
 def simplify_polygons(
@@ -59,134 +36,55 @@ def simplify_polygons(
     good = usable(polygons)
     if good.any():
         frame, rings = local_frame(polygons, jacobians, good)
-        simplified = polygons_of(frame.to_pixels(fit_without_crossings(rings, tolerance)))
+        simplified = polygons_of(frame.to_pixels(fit_without_crossings(rings, tolerance)[0]))
         result[good] = np.where(shapely.is_valid(simplified), simplified, polygons[good])
     return result
 
 
-def corners(rings: Rings, tolerance: Tolerance) -> Indices:
-    """Find the points that Douglas and Peucker's method keeps, ascending, wherever the rings begin.
+def fit_or_keep(rings: Rings, tolerance: Tolerance) -> tuple[Rings, Indices]:
+    """Fit sides to all rings; one with fewer than three corners keeps all its points. Some may cross.
 
-    Args:
-        rings: any.
-        tolerance: in the unit of the points; one, or one per ring.
+    Returns:
+        The rings and (points,) int64, the side that stands for the edge from each point to the next.
     """
-    lines = lines_of(rings, _farthest(rings))
-    kept = shapely.simplify(lines, tolerance, preserve_topology=False)
-    index = shapely.get_coordinates(kept, include_z=True)[:, 2].astype(np.int64)
-    keep = np.zeros(len(rings.points), bool)
-    keep[index] = True
-    return np.flatnonzero(keep)
+    return _fitted(rings, _keep(rings, tolerance), tolerance)
 
 
-def fit_sides(rings: Rings, kept: Indices, tolerance: Tolerance) -> Rings:
-    """Replace each piece between two corners by its total-least-squares line; vertices are where they meet.
-
-    Args:
-        rings: dense.
-        kept: the corners, as `corners` gives them.
-        tolerance: with which they were found; a vertex stays within twice of its corner.
-    """
-    corner = rings.at(kept)
-    side = _fitted_lines(rings, corner, kept)
-    before = side.at(corner.previous)
-    turn = before.x * side.y - before.y * side.x
-    meets = np.abs(turn) > _MIN_TURN
-    gap = side.through - before.through
-    along = (gap[:, 0] * side.y - gap[:, 1] * side.x) / np.where(meets, turn, 1.0)
-    vertex = before.through + along[:, None] * before.direction
-    moved = np.hypot(*(vertex - corner.points).T)
-    between = (before.nearest(corner.points) + side.nearest(corner.points)) / 2
-    limit = _MAX_MOVE * np.broadcast_to(tolerance, len(rings))[corner.ring]
-    fitted = np.where((meets & (moved <= limit))[:, None], vertex, between)
-    single = rings.following[kept] == kept[corner.following]
-    unchanged = (single & single[corner.previous])[:, None]
-    return corner.moved(np.where(unchanged, corner.points, fitted))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lines:
-    """Lines through points (k, 2) along unit vectors (k, 2)."""
-
-    through: Points
-    direction: Points
-
-    @property
-    def x(self) -> NDArray[np.float64]:
-        return self.direction[:, 0]
-
-    @property
-    def y(self) -> NDArray[np.float64]:
-        return self.direction[:, 1]
-
-    def at(self, lines: Indices) -> _Lines:
-        return _Lines(self.through[lines], self.direction[lines])
-
-    def nearest(self, points: Points) -> Points:
-        along = ((points - self.through) * self.direction).sum(1)
-        return np.asarray(self.through + along[:, None] * self.direction)
-
-
-def _fitted_lines(rings: Rings, corner: Rings, kept: Indices) -> _Lines:
-    """The best line of each piece; a short one's runs from corner to corner."""
-    marked = np.zeros(len(rings.points), bool)
-    marked[kept] = True
-    piece = cyclic_labels(rings.offsets, marked)
-    count = np.bincount(piece, minlength=len(kept))
-    following = rings.following
-    edge = rings.points[following] - rings.points
-    weight = np.hypot(edge[:, 0], edge[:, 1])
-    weight[(count[piece] >= _TRIMMED) & (marked | marked[following])] = 0
-    fitted = _least_squares(piece, rings.points + edge / 2, weight, len(kept))
-    chord = corner.points[corner.following] - corner.points
-    length = np.maximum(np.hypot(chord[:, 0], chord[:, 1]), 1e-12)
-    short = (count < _FITTED)[:, None]
-    return _Lines(
-        np.where(short, corner.points + chord / 2, fitted.through),
-        np.where(short, chord / length[:, None], fitted.direction),
-    )
-
-
-def _least_squares(group: Indices, points: Points, weight: NDArray[np.float64], groups: int) -> _Lines:
-    """The total-least-squares line through each group of weighted points."""
-    total = np.maximum(np.bincount(group, weight, groups), 1e-12)
-
-    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(group, weight * values, groups) / total
-
-    through = np.column_stack([mean(points[:, 0]), mean(points[:, 1])])
-    x, y = (points - through[group]).T
-    angle = np.arctan2(2 * mean(x * y), mean(x * x) - mean(y * y)) / 2
-    return _Lines(through, np.column_stack([np.cos(angle), np.sin(angle)]))
-
-
-def _farthest(rings: Rings) -> Indices:
-    """The point of each ring farthest from its centre, whichever point comes first: a true corner."""
-    centre = rings.sums(rings.points) / rings.sizes[:, None]
-    ring = rings.ring
-    distance = np.hypot(*(rings.points - centre[ring]).T)
-    tied = np.flatnonzero(distance > np.maximum.reduceat(distance, rings.offsets[:-1])[ring] - _TIE)
-    x, y = np.round(rings.points[tied] / _TIE).T
-    ranked = tied[np.lexsort((y, x, ring[tied]))]
-    return ranked[np.unique(ring[ranked], return_index=True)[1]]
-
-
-def fit_or_keep(rings: Rings, tolerance: Tolerance) -> Rings:
-    """Fit sides to all rings; one with fewer than three corners keeps all its points. Some may cross."""
-    return fit_sides(rings, np.flatnonzero(_keep(rings, tolerance)), tolerance)
-
-
-def fit_without_crossings(rings: Rings, tolerance: Tolerance) -> Rings:
-    """Fit sides to all rings; where these cross, the border stays as it was."""
+def fit_without_crossings(rings: Rings, tolerance: Tolerance) -> tuple[Rings, Indices]:
+    """Fit sides to all rings as `fit_or_keep` does, closer to the border where they cross."""
     keep = _keep(rings, tolerance)
-    for _ in range(_REPAIRS):
-        fitted = fit_sides(rings, np.flatnonzero(keep), tolerance)
+    fitted, side = _fitted(rings, keep, tolerance)
+    broken = ~shapely.is_valid(polygons_of(fitted))
+    if not broken.any():
+        return fitted, side
+    some = broken[rings.owner]
+    points = np.repeat(some, rings.sizes)
+    keep[points] = _repaired(rings.of(broken), keep[points], _of(tolerance, some))
+    return _fitted(rings, keep, tolerance)
+
+
+def _repaired(rings: Rings, keep: Flags, tolerance: Tolerance) -> Flags:
+    """(points,) bool: corners that leave no crossings; more of them where sides cross, at last all."""
+    for repair in range(1, _REPAIRS + 1):
+        fitted, side = _fitted(rings, keep, tolerance)
         broken = ~shapely.is_valid(polygons_of(fitted))
         if not broken.any():
-            return fitted
-        keep |= _crossed(fitted, broken)[cyclic_labels(rings.offsets, keep)]
-    keep |= broken[rings.owner[rings.ring]]
-    return fit_sides(rings, np.flatnonzero(keep), tolerance)
+            return keep
+        crossed = _crossed(fitted, broken)[side]
+        if repair < _REPAIRS:
+            crossed &= _keep(rings, np.asarray(tolerance) * 0.5**repair)
+        keep |= crossed
+    return np.asarray(keep | broken[rings.owner[rings.ring]])
+
+
+def _of(tolerance: Tolerance, rings: Flags) -> Tolerance:
+    """The tolerance of some rings."""
+    return tolerance[rings] if isinstance(tolerance, np.ndarray) else tolerance
+
+
+def _fitted(rings: Rings, keep: Flags, tolerance: Tolerance) -> tuple[Rings, Indices]:
+    """Fit sides between the corners kept."""
+    return fit_sides(rings, np.flatnonzero(keep), tolerance), cyclic_labels(rings.offsets, keep)
 
 
 def _keep(rings: Rings, tolerance: Tolerance) -> Flags:

@@ -92,14 +92,14 @@ def test_fallen_polygons_say_so():
     assert (settled.polygons[~fallen] == after[~fallen]).all()
 
 
-def test_neighbours_within_four_steps_decide():
+def test_neighbours_within_six_steps_decide():
     before, after, displacement = row_of_boxes(60)
     status = np.full(60, Status.RECTILINEAR, np.uint8)
     whole = without_overlaps(Regularized(after, status, displacement, np.ones(60), np.zeros(60)), before)
-    for k in range(4, 56):
-        near = slice(k - 4, k + 5)
-        part = Regularized(after[near], status[near], displacement[near], np.ones(9), np.zeros(9))
-        assert shapely.equals(without_overlaps(part, before[near]).polygons[4], whole.polygons[k])
+    for k in range(6, 54):
+        near = slice(k - 6, k + 7)
+        part = Regularized(after[near], status[near], displacement[near], np.ones(13), np.zeros(13))
+        assert shapely.equals(without_overlaps(part, before[near]).polygons[6], whole.polygons[k])
 
 
 def test_borders_that_wind_about_each_other_end_apart():

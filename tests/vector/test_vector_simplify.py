@@ -61,6 +61,15 @@ def test_tangled_masks_stay_valid(sigma, tolerance):
     assert abs(shapely.area(result).sum() / shapely.area(source).sum() - 1) < 0.02
 
 
+def test_only_what_crosses_keeps_its_detail():
+    noise = ndimage.gaussian_filter(np.random.default_rng(7).standard_normal((160, 160)), 1.5)
+    source = pixel_rings(ndimage.binary_closing(noise > 0))
+    giant = source[shapely.area(source).argmax()]
+    (result,) = simplify_polygons(array(giant), 3.0)
+    assert result.is_valid
+    assert vertices(result) < 0.35 * vertices(giant)
+
+
 def test_holes_are_kept():
     source = dense(shapely.box(0, 0, 40, 40).difference(shapely.Point(20, 20).buffer(9)))
     (result,) = simplify_polygons(array(source), 1.0)
