@@ -1,9 +1,10 @@
-"""The rasters of a prediction: what they hold, and how strips become their pixels."""
+"""The files of a prediction: what they hold, and how strips become their pixels and polygons."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +17,12 @@ from geoseg.core.stitch import Strip
 from geoseg.core.window import Window
 from geoseg.geo.geobox import GeoBox
 from geoseg.geo.mosaic import RasterSpec, StripWriter, cog
+from geoseg.jobs import SceneJob
 from geoseg.models.bundle import Bundle
 from geoseg.settings import Settings
+from geoseg.vector.source_classes import ClassBand, chosen
+from geoseg.vector.source_place import placed
+from geoseg.vector.source_stream import StreamSource
 
 Encoder = Callable[[Strip], NDArray[Any]]
 Output = tuple[RasterSpec, Encoder]
@@ -59,33 +64,127 @@ def probability_output(
 
 
 @contextmanager
-def rasters(paths: Sequence[Path], outputs: Sequence[Output]) -> Iterator[Callable[[Window], Append]]:
+def rasters(paths: Sequence[Path | None], outputs: Sequence[Output]) -> Iterator[Callable[[Window], Append]]:
     """Open rasters to fill with strips; they become Cloud-Optimized GeoTIFFs when the block ends well.
 
     Args:
-        paths: where they are to be written, already staged.
+        paths: where they are to be written, already staged; None for pixels of which no file is wanted.
         outputs: what they look like.
 
     Yields:
         A function that takes the window of a stripe of columns, in pixels of the raster, and returns the
-        function that appends its strips from top to bottom and returns the pixels written to each.
+        function that appends its strips from top to bottom and returns the pixels of each.
     """
     with ExitStack() as stack:
         opened = [
-            stack.enter_context(cog(path, spec)) for path, (spec, _) in zip(paths, outputs, strict=True)
+            stack.enter_context(cog(path, spec)) if path is not None else None
+            for path, (spec, _) in zip(paths, outputs, strict=True)
         ]
         encoders = [encoder for _, encoder in outputs]
-        yield lambda columns: _appender([writers(columns) for writers in opened], encoders)
+        yield lambda columns: _appender([writers and writers(columns) for writers in opened], encoders)
 
 
-def _appender(writers: list[StripWriter], encoders: list[Encoder]) -> Append:
+def _appender(writers: list[StripWriter | None], encoders: list[Encoder]) -> Append:
     def append(strip: Strip) -> list[NDArray[Any]]:
-        written = [encode(strip) for encode in encoders]
-        for writer, rows in zip(writers, written, strict=True):
-            writer.append(rows)
-        return written
+        pixels = [encode(strip) for encode in encoders]
+        for writer, rows in zip(writers, pixels, strict=True):
+            if writer is not None:
+                writer.append(rows)
+        return pixels
 
     return append
+
+
+def polygon_source(scene: str, box: GeoBox, bundle: Bundle, settings: Settings, dtype: str) -> StreamSource:
+    """What the pixels of `probability_output` mean to those who vectorize them, as its tags say it.
+
+    Args:
+        scene: its name.
+        box: its pixel plane.
+        bundle: the model.
+        settings: how it is run.
+        dtype: of the pixels.
+
+    Raises:
+        SceneError: when it has control points that do not lie on a plane.
+    """
+    card = bundle.card
+    limits = [None] * len(card.classes) if card.activation == "softmax" else settings.thresholds
+    classes = [
+        ClassBand(spec.name, band, band, threshold=limit, profile=spec.profile)
+        for band, (spec, limit) in enumerate(zip(card.classes, limits, strict=True), 1)
+    ]
+    return StreamSource(
+        scene=scene, model=card.name, geobox=placed(box, scene), bands=chosen(classes, None, scene),
+        coded=dtype == "uint8",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a job under their temporary names.
+
+    Attributes:
+        job: the job.
+        drafts: temporary names by final name.
+        bundle: the model.
+        settings: how it is run.
+        box: the pixel plane of the rasters.
+        whole: whether strips are as wide as they.
+    """
+
+    job: SceneJob
+    drafts: Mapping[Path, Path]
+    bundle: Bundle
+    settings: Settings
+    box: GeoBox
+    whole: bool
+
+    def rasters(self) -> AbstractContextManager[Callable[[Window], Append]]:
+        """Open the mask, and after it the probabilities if they or polygons are wanted; see `rasters`."""
+        job, about = self.job, (self.box, self.bundle, self.settings, self.job.options)
+        paths: list[Path | None] = [self.drafts[job.mask]]
+        outputs = [mask_output(*about)]
+        if job.probabilities is not None or job.polygons is not None:
+            paths.append(self._probabilities)
+            outputs.append(probability_output(*about, job.probability_dtype))
+        return rasters(paths, outputs)
+
+    @property
+    def _probabilities(self) -> Path | None:
+        """Where probabilities go that are wanted, or needed for polygons; None if they need no file."""
+        if self.job.probabilities is not None:
+            return self.drafts[self.job.probabilities]
+        mask = self.drafts[self.job.mask]
+        return None if self.whole else mask.with_name(mask.name + ".p.tif")
+
+    @contextmanager
+    def polygons(self) -> Iterator[Callable[[NDArray[Any]], object]]:
+        """Make polygons, if they are wanted, of the pixels of probabilities that the yielded function gets.
+
+        Whether their file can be written is found out before an hour is spent on the network.
+        """
+        if self.job.polygons is None:
+            yield _ignore
+            return
+        from geoseg.polygons import vectorize, vectorized_stream
+        from geoseg.vector.files import check_output
+
+        name, draft = Path(self.job.scene).name, self.drafts[self.job.polygons]
+        source = polygon_source(name, self.box, self.bundle, self.settings, self.job.probability_dtype)
+        check_output(self.job.polygons, source.geobox.crs, overwrite=True)  # `staged` has looked for it
+        # tracing takes whole rows: what comes in stripes of columns has to become a raster first
+        raster = None if self.whole else self._probabilities
+        if raster is None:
+            with vectorized_stream(draft, source) as push:
+                yield push
+        else:
+            yield _ignore
+            vectorize(raster, draft, scene=name)
+
+
+def _ignore(pixels: NDArray[Any]) -> None:
+    """Take pixels that nobody wants."""
 
 
 def _tags(bundle: Bundle, settings: Settings) -> dict[str, str]:
@@ -97,5 +196,7 @@ def _tags(bundle: Bundle, settings: Settings) -> dict[str, str]:
         "GEOSEG_MODEL_SHA256": " ".join(bundle.card.files.values()),
         "GEOSEG_OPTIONS": settings.digest,
         "GEOSEG_CLASSES": " ".join(spec.name for spec in bundle.card.classes),
+        "GEOSEG_PROFILES": " ".join(spec.profile for spec in bundle.card.classes),
+        "GEOSEG_ACTIVATION": bundle.card.activation,
         "GEOSEG_ATTRIBUTION": "; ".join(bundle.card.attribution),
     }

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,12 +17,11 @@ from geoseg.core.stitch import Strip
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
 from geoseg.geo.gdal import session
-from geoseg.geo.geobox import GeoBox
 from geoseg.geo.scene import Scene
 from geoseg.jobs import SceneJob, open_job, planned
 from geoseg.memory import stripes
 from geoseg.models.bundle import Bundle
-from geoseg.outputs import Output, mask_output, probability_output, rasters
+from geoseg.outputs import Files
 from geoseg.pipeline import Stages, segment
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.tta import augmented
@@ -93,18 +91,20 @@ def predict_scene(
         staged(*job.outputs, overwrite=job.overwrite) as drafts,
         open_job(job, bundle, settings) as (scene, area),
     ):
-        files = _Files(job, dict(zip(job.outputs, drafts, strict=True)))
-        files.check(scene.geobox.crs)
         columns = stripes(area, settings, engine.classes, job.max_memory)
-        looks = _looks(job, bundle, settings, scene.geobox.window(area))
-        with rasters(files.rasters, looks[: len(files.rasters)]) as stripe_writer:
+        files = Files(
+            job, dict(zip(job.outputs, drafts, strict=True)), bundle, settings,
+            scene.geobox.window(area), whole=len(columns) == 1,
+        )  # fmt: skip
+        with files.polygons() as trace, files.rasters() as stripe_writer:
             for stripe in columns:
                 append = stripe_writer(Window(0, stripe.col - area.col, stripe.height, stripe.width))
                 with closing(_strips(scene, engine, settings, stripe, stages)) as strips:
                     for strip in strips:
-                        counts.update(_counted(append(strip)[0], engine.classes))
+                        pixels = append(strip)
+                        counts.update(_counted(pixels[0], engine.classes))
+                        trace(pixels[-1])
                         progress(strip.valid.size, area.height * area.width)
-        files.trace()
     skipped = planned(settings.grid(scene.shape), columns) - stages.patches
     spent = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.seconds.items())
     log.info("%s: %d patches, %d skipped; %s", job.scene, stages.patches, skipped, spent)
@@ -135,49 +135,6 @@ def _check(job: SceneJob) -> None:
     for output in job.outputs:
         if output.exists() and Path(job.scene).exists() and output.samefile(job.scene):
             raise OutputError(f"{output} is the scene itself; give the output another name")
-
-
-def _looks(job: SceneJob, bundle: Bundle, settings: Settings, box: GeoBox) -> list[Output]:
-    """What the mask and the probabilities look like."""
-    return [
-        mask_output(box, bundle, settings, job.options),
-        probability_output(box, bundle, settings, job.options, job.probability_dtype),
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """The files of a job under their temporary names.
-
-    Attributes:
-        job: the job.
-        drafts: temporary names by final name.
-    """
-
-    job: SceneJob
-    drafts: Mapping[Path, Path]
-
-    @property
-    def rasters(self) -> list[Path]:
-        """The mask, and the probabilities if they or polygons are wanted."""
-        mask = self.drafts[self.job.mask]
-        if self.job.probabilities is not None:
-            return [mask, self.drafts[self.job.probabilities]]
-        return [mask, mask.with_name(mask.name + ".p.tif")] if self.job.polygons else [mask]
-
-    def check(self, crs: Any) -> None:
-        """Find out whether polygons can be written before an hour is spent on them."""
-        if self.job.polygons is not None:
-            from geoseg.vector.files import check_output
-
-            check_output(self.job.polygons, crs, overwrite=True)  # `staged` has looked for it
-
-    def trace(self) -> None:
-        """Make polygons of the probabilities that were just written."""
-        if self.job.polygons is not None:
-            from geoseg.polygons import vectorize
-
-            vectorize(self.rasters[1], self.drafts[self.job.polygons], scene=Path(self.job.scene).name)
 
 
 def _named(counts: Counter[int], bundle: Bundle) -> dict[str, int]:

@@ -57,7 +57,7 @@ FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".par
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    help="Probability that makes a class; as calibrated by default.",
+    help="Probability that makes a class; as calibrated by default. A softmax takes the most probable one.",
 )
 @click.option("--res", type=options.Resolution(), default="model", show_default=True,
               help="Work at the model's pixel size, the scene's own, or a size in metres.")  # fmt: skip

@@ -21,18 +21,20 @@ SHAPING = ("profile", "min_area_m2", "max_hole_m2", "simplify_m", "regularize", 
 @click.option(
     "-o", "--output", default=None, help="The vector file; the extension is the format; - for stdout."
 )
-@click.option("--class", "class_name", help="Take only this class, by name or number.")
+@click.option(
+    "--class", "class_name", help="Take only this class, by name or number; all but background by default."
+)
 @click.option("--band", help="Take only this band, by name or number.")
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    help="Probability that makes a class; as calibrated by default.",
+    help="Probability that makes a class; by default as calibrated, or the most probable class of a softmax.",
 )
 @click.option("--nodata", type=float, help="The value of pixels without data, instead of the raster's own.")
 @click.option(
     "--profile",
     type=click.Choice(["building", "tree", "generic"]),
-    help="How polygons are drawn; by class by default.",
+    help="How polygons are drawn; as the model's card says by default, else by the class's name.",
 )
 @click.option("--min-area", "min_area_m2", type=click.FloatRange(0), help="Leave out smaller polygons, m².")
 @click.option(

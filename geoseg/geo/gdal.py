@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -15,11 +16,26 @@ from geoseg.errors import GeosegError
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError, RuntimeError)
 CACHE_BYTES = 192 * 2**20  # two rows of blocks of a wide scene; GDAL's own default is 5 % of the machine
+CACHE_RANGE = 2**26, 2**30  # bytes, where the blocks are known
 
 
-def session() -> Any:
-    """A rasterio environment with a bounded block cache, to run a job in."""
-    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
+def session(raster: Any = None) -> Any:
+    """A rasterio environment with a bounded block cache, to run a job in.
+
+    It holds a row and a half of blocks: windows are lower than they, and each is to be decoded only once.
+
+    Args:
+        raster: the dataset that is read from top to bottom; None for a usual one.
+    """
+    size = CACHE_BYTES if raster is None else int(np.clip(block_row_bytes(raster) * 3 // 2, *CACHE_RANGE))
+    return rasterio.Env(GDAL_CACHEMAX=size)
+
+
+def block_row_bytes(raster: Any) -> int:
+    """Bytes of a row of the blocks of an open raster, as GDAL decodes them."""
+    together = raster.count if raster.interleaving and raster.interleaving.name == "pixel" else 1
+    height = max(height for height, _ in raster.block_shapes)
+    return int(together * np.dtype(raster.dtypes[0]).itemsize * raster.width * height)
 
 
 def open_raster(path: Any, mode: str = "r", **profile: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +12,13 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.mask import TOP
 from geoseg.errors import SceneError
 
 MOST = 65_535  # class numbers fit into uint16
 FOREGROUND = "foreground"  # the name of what is not background in a mask of one class without a name
+BACKGROUND = "background"  # a class of this name is there for its network's softmax, not to be drawn
+LEAD_CUT = 127.5  # between those who lead and those who do not, see `LabelStrip.lead`
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,9 @@ class ClassBand:
         label: its number in the strips that are read.
         band: from 1.
         value: its number in a mask's pixels; None where the band holds its probability.
-        threshold: the probability from which a pixel belongs to it; None in masks.
+        threshold: the probability from which a pixel belongs to it; None in masks, and where a pixel belongs
+            to its most probable class.
+        profile: how the raster says that its polygons are drawn, None where it does not say.
     """
 
     name: str
@@ -34,15 +40,37 @@ class ClassBand:
     band: int
     value: int | None = None
     threshold: float | None = None
+    profile: str | None = None
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a pixel belongs to it where it is the most probable class."""
+        return self.value is None and self.threshold is None
+
+    @property
+    def cut(self) -> float | None:
+        """The level of `LabelStrip.lead` above which a pixel belongs to it; None in masks."""
+        if self.threshold is not None:
+            return code_cut(self.threshold)
+        return LEAD_CUT if self.exclusive else None
 
     def answers_to(self, name: str) -> bool:
         """Whether a user means this class by a name or a number."""
         return name in (self.name, str(self.label), str(self.value))
 
 
-def mask_classes(names: Sequence[str], band: int) -> tuple[ClassBand, ...]:
-    """The classes 1 … n of a mask that names them."""
-    return tuple(ClassBand(name, label, band, label) for label, name in enumerate(names, 1))
+def code_cut(threshold: float) -> float:
+    """The level between two probability codes that a threshold comes to: 126.5 for 0.5."""
+    return math.ceil(TOP * threshold - 1e-9) - 0.5
+
+
+def mask_classes(names: Sequence[str], profiles: Sequence[str], band: int) -> tuple[ClassBand, ...]:
+    """The classes 1 … n of a mask that names them, with their profiles if there are as many."""
+    known = profiles if len(profiles) == len(names) else [None] * len(names)
+    return tuple(
+        ClassBand(name, label, band, label, profile=profile)
+        for label, (name, profile) in enumerate(zip(names, known, strict=True), 1)
+    )
 
 
 def found_classes(
@@ -79,15 +107,15 @@ def found_classes(
 
 
 def chosen(classes: Sequence[ClassBand], name: str | None, path: str) -> tuple[ClassBand, ...]:
-    """The classes that the user wants: all of them, or the one of that name or number.
+    """The classes that the user wants: the one of that name or number, or all of them but `background`.
 
-    Foreground that has no name of its own takes any.
+    A background that is alone is drawn. Foreground that has no name of its own takes any.
 
     Raises:
         SceneError: when there is no such class.
     """
     if name is None:
-        return tuple(classes)
+        return tuple(one for one in classes if one.name.lower() != BACKGROUND) or tuple(classes)
     for one in classes:
         if one.answers_to(name):
             return (one,)

@@ -13,6 +13,8 @@ from geoseg.vector.source_pixels import ROWS, Reader
 Kind = Literal["mask", "probability"]
 
 OWN = "GEOSEG_CLASSES"  # the tag of rasters that geoseg made
+PROFILES = "GEOSEG_PROFILES"
+ACTIVATION = "GEOSEG_ACTIVATION"
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -66,21 +68,32 @@ def kind_of(dataset: Any, bands: Sequence[int]) -> Kind:
 def probability_bands(reader: Reader, bands: Sequence[int], threshold: float | None) -> tuple[ClassBand, ...]:
     """The classes of a raster of probabilities: by band description, else by tag.
 
+    Where they come from a softmax and no threshold is given, a pixel belongs to its most probable class. That
+    takes all bands of the model: a raster that has lost some falls back to thresholds.
+
     Raises:
         SceneError: when the threshold is not from 0 to 1.
     """
     dataset = reader.dataset
     if threshold is not None and not 0 <= threshold <= 1:
         raise SceneError(f"a threshold is from 0 to 1, got {threshold:g}")
-    names, limits = (_tagged(dataset, name) for name in (OWN, "GEOSEG_THRESHOLDS"))
+    names, limits, profiles = (_tagged(dataset, name) for name in (OWN, "GEOSEG_THRESHOLDS", PROFILES))
+    whole = dataset.count > 1 and all(limits)
+    exclusive = whole and threshold is None and dataset.tags().get(ACTIVATION) == "softmax"
     unnamed = FOREGROUND if len(bands) == 1 else "band_{}"
     return tuple(
         ClassBand(
             dataset.descriptions[k - 1] or names[k - 1] or unnamed.format(k), k, k,
-            threshold=float(limits[k - 1] or DEFAULT_THRESHOLD) if threshold is None else threshold,
+            threshold=None if exclusive else _limit(limits[k - 1], threshold),
+            profile=profiles[k - 1] or None,
         )
         for k in bands
     )  # fmt: skip
+
+
+def _limit(tagged: str, given: float | None) -> float:
+    """The threshold that the user gives, else the raster's own, else the usual one."""
+    return float(tagged or DEFAULT_THRESHOLD) if given is None else given
 
 
 def _tagged(dataset: Any, name: str) -> list[str]:
@@ -103,6 +116,7 @@ def mask_bands(reader: Reader, bands: Sequence[int], threshold: float | None) ->
         )
     categories = categories_of(Path(dataset.name), bands[0])
     if reader.own:
-        return mask_classes(categories[1:] or dataset.tags()[OWN].split(), bands[0])
+        tags = dataset.tags()
+        return mask_classes(categories[1:] or tags[OWN].split(), tags.get(PROFILES, "").split(), bands[0])
     numbers = (values for values, _ in reader.numbers(bands[0], ROWS))
     return found_classes(numbers, categories, bands[0], dataset.name)

@@ -1,41 +1,23 @@
-"""Strips of rows of a raster to vectorize: labels, probability codes, validity."""
+"""Pixels of a raster to vectorize, as strips of rows from top to bottom."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RioWindow
 
 from geoseg.core.filters import Valid
-from geoseg.core.mask import NODATA, TOP
 from geoseg.errors import SceneError
 from geoseg.geo.gdal import translated
 from geoseg.vector.source_classes import MOST, ClassBand
+from geoseg.vector.source_codes import LabelStrip, class_strip
 
 ROWS = 128  # of a strip
-SLACK = 1e-3  # by which the probabilities of other programs may leave 0 … 1
-
-
-class LabelStrip(NamedTuple):
-    """Rows of a raster.
-
-    Attributes:
-        labels: (h, w) uint8 or uint16, 0 background and elsewhere the number of a class.
-        codes: (h, w) uint8 probabilities round(254·p), 255 where not valid; None for masks. A pixel is
-            labelled exactly where it is valid and its code exceeds the `code_cut` of the threshold.
-        valid: (h, w) bool, True = has data.
-    """
-
-    labels: NDArray[Any]
-    codes: NDArray[np.uint8] | None
-    valid: Valid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +78,7 @@ def mask_strips(reader: Reader, classes: Sequence[ClassBand], rows: int) -> Iter
 
 
 def probability_strips(reader: Reader, one: ClassBand, coded: bool, rows: int) -> Iterator[LabelStrip]:
-    """Strips of the probabilities of a class.
+    """Strips of a class of a raster of probabilities.
 
     Args:
         reader: of the raster.
@@ -107,39 +89,18 @@ def probability_strips(reader: Reader, one: ClassBand, coded: bool, rows: int) -
     Raises:
         SceneError: when a number is not from 0 to 1.
     """
-    threshold = one.threshold or 0.0
-    cut = code_cut(threshold)
-    scale, offset = reader.dataset.scales[one.band - 1], reader.dataset.offsets[one.band - 1]
-    for values, valid in reader.rows(one.band, rows):
-        if not coded and (scale, offset) != (1, 0):
-            values = (values * scale + offset).astype(np.float32)
-        if not coded and not valid.all():
-            values[~valid] = 0
-        codes = values if coded else _encode(values, threshold, reader.dataset.name)
-        valid &= codes != NODATA
-        if not valid.all():
-            codes[~valid] = NODATA
-        labels = np.multiply(
-            (codes > cut) & valid, one.label, dtype=np.uint8 if one.label < 256 else np.uint16
-        )
-        yield LabelStrip(labels, codes, valid)
+    file = reader.dataset
+    bands = file.indexes if one.exclusive else [one.band]
+    for parts in zip(*(reader.rows(band, rows) for band in bands), strict=True):
+        planes, valid = zip(*parts, strict=True)
+        if not coded:
+            planes = tuple(
+                _scaled(values, file.scales[band - 1], file.offsets[band - 1])
+                for values, band in zip(planes, bands, strict=True)
+            )
+        yield class_strip(planes, np.logical_and.reduce(valid), one, coded, file.name)
 
 
-def code_cut(threshold: float) -> float:
-    """The level between two probability codes that a threshold comes to: 126.5 for 0.5."""
-    return math.ceil(TOP * threshold - 1e-9) - 0.5
-
-
-def _encode(values: NDArray[Any], threshold: float, path: str) -> NDArray[np.uint8]:
-    """Codes round(254·p), moved by half a step at most to fall on the right side of the threshold."""
-    low, high = float(values.min()), float(values.max())
-    if low < -SLACK or high > 1 + SLACK:
-        raise SceneError(
-            f"{path}: probabilities are 0 to 1, got {low if low < -SLACK else high:g}; for a mask of class "
-            "numbers convert it with gdal_translate -ot Byte"
-        )
-    codes: NDArray[np.uint8] = cv2.convertScaleAbs(values, alpha=TOP)
-    cut, inside = code_cut(threshold), values >= values.dtype.type(threshold)
-    wrong = inside != (codes > cut)
-    codes[wrong] = np.where(inside[wrong], cut + 0.5, cut - 0.5)
-    return codes
+def _scaled(values: NDArray[Any], scale: float, offset: float) -> NDArray[Any]:
+    """Stored numbers as probabilities."""
+    return values if (scale, offset) == (1, 0) else (values * scale + offset).astype(np.float32)

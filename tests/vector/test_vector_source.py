@@ -30,13 +30,16 @@ def chances(classes=2, seed=3):
     return rng.random((*SHAPE, classes), np.float32), (rows + cols > 60) & (cols < 200)
 
 
-def write_own(folder, kind, classes=2):
+def write_own(folder, kind, classes=2, activation="sigmoid", profiles=None, names=NAMES):
     """A raster as geoseg predict writes it: `mask`, `uint8` or `float32` probabilities."""
     probabilities, valid = chances(classes)
-    specs = tuple(ClassSpec(name, threshold=t) for name, t in zip(NAMES[:classes], LIMITS, strict=False))
+    specs = tuple(
+        ClassSpec(name, threshold=t, profile=p)
+        for name, t, p in zip(names[:classes], LIMITS, profiles or ["generic"] * 4, strict=False)
+    )
     card = Card(
         name="tiny", summary="", licence="MIT", attribution=(), architecture="unet", parameters=0,
-        activation="sigmoid", bands=("red",), pixel_sizes_m=(0.1, 1.0), patch_size=64, overlap=16,
+        activation=activation, bands=("red",), pixel_sizes_m=(0.1, 1.0), patch_size=64, overlap=16,
         median_kernel=0, stride=1, halo=0, classes=specs,
     )  # fmt: skip
     bundle = SimpleNamespace(card=card, level=None)
@@ -56,11 +59,15 @@ def write(folder, values, name="mask.tif", **options):
     return write_raster(folder / name, pixels, **options)
 
 
+def thresholds(source):
+    return tuple(one.threshold for one in source.bands)
+
+
 def whole(source, name=None, rows=128):
     """Labels, codes and validity of the whole raster."""
     strips = list(source.strips(name, rows))
     assert all(len(strip.labels) == rows for strip in strips[:-1])
-    labels, codes, valid = zip(*strips, strict=True)
+    labels, codes, valid, _ = zip(*strips, strict=True)
     return np.concatenate(labels), None if codes[0] is None else np.concatenate(codes), np.concatenate(valid)
 
 
@@ -76,7 +83,8 @@ def test_our_mask_names_its_classes(tmp_path, rows):
     with open_raster_source(path) as source:
         assert source.kind == "mask"
         assert source.classes == tuple(zip(NAMES, (1, 2, 3, 4), strict=True))
-        assert (source.thresholds, source.model, source.scene) == ((), "tiny", "mask.tif")
+        assert (source.model, source.scene) == ("tiny", "mask.tif")
+        assert [(one.cut, one.profile) for one in source.bands] == [(None, "generic")] * 4
         assert source.geobox.transform == NORTH_UP
         labels, codes, has_data = whole(source, rows=rows)
         assert codes is None
@@ -110,11 +118,11 @@ def test_our_probabilities_are_read_class_by_class(tmp_path, kind, classes):
     with open_raster_source(path) as source:
         assert source.kind == "probability"
         assert [name for name, _ in source.classes] == list(NAMES[:classes])
-        assert source.thresholds == LIMITS[:classes]
-        for k, (name, cut) in enumerate(zip(NAMES[:classes], source.cuts, strict=True)):
+        assert thresholds(source) == LIMITS[:classes]
+        for k, (name, one) in enumerate(zip(NAMES[:classes], source.bands, strict=True)):
             labels, read, has_data = whole(source, name)
             assert np.array_equal(has_data, valid)
-            assert np.array_equal(labels > 0, (read > cut) & valid)
+            assert np.array_equal(labels > 0, (read > one.cut) & valid)
             assert set(np.unique(labels)) == {0, k + 1}
             assert np.abs(read.astype(int) - codes[..., k])[valid].max() <= (kind == "float32")
             assert (read[~valid] == 255).all()
@@ -138,8 +146,8 @@ def test_classes_of_probabilities_may_overlap_so_one_is_read_at_a_time(tmp_path)
 def test_a_band_by_name_or_number(tmp_path, band):
     with open_raster_source(write_own(tmp_path, "uint8"), band=band, threshold=0.9) as source:
         assert source.classes == (("tree", 2),)
-        assert source.thresholds == (0.9,)
-        assert source.cuts == (228.5,)
+        assert thresholds(source) == (0.9,)
+        assert source.bands[0].cut == 228.5
 
 
 @pytest.mark.parametrize("threshold", [0, 1e-9, 0.1, 0.5, 0.999, 1])
@@ -153,7 +161,7 @@ def test_foreign_probabilities_are_exact_at_the_threshold(tmp_path, threshold, d
     assert valid.all()
     stored = values.astype("float32" if dtype == "float16" else dtype)
     assert np.array_equal(labels > 0, stored >= stored.dtype.type(threshold))
-    assert np.array_equal(labels > 0, codes > source.cuts[0])
+    assert np.array_equal(labels > 0, codes > source.bands[0].cut)
     assert np.abs(codes - 254 * values).max() <= 1.01
 
 
@@ -206,6 +214,110 @@ def test_a_mask_of_one_class_is_foreground_with_any_name(tmp_path, top):
         with open_raster_source(path, class_name=name) as source:
             assert source.classes == ((given, 1),)
             assert np.array_equal(whole(source, given)[0], fields(values=(0, 1)))
+
+
+SOFTMAX = dict(classes=4, activation="softmax", names=("Background", *NAMES))
+
+
+@pytest.mark.parametrize("kind", ["mask", "uint8", "float32"])
+def test_profiles_come_from_the_model(tmp_path, kind):
+    path = write_own(tmp_path, kind, 4, profiles=["tree", "building", "generic", "tree"])
+    with open_raster_source(path) as source:
+        assert [one.profile for one in source.bands] == ["tree", "building", "generic", "tree"]
+    with open_raster_source(path, class_name="tree") as source:
+        assert [one.profile for one in source.bands] == ["building"]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize("rows", [7, 128])
+def test_of_a_softmax_a_pixel_belongs_to_its_most_probable_class(tmp_path, kind, rows):
+    path = write_own(tmp_path, kind, **SOFTMAX)
+    probabilities, valid = chances(4)
+    codes = quantize(probabilities, valid)
+    best = codes.argmax(-1) if kind == "uint8" else probabilities.argmax(-1)  # the first of equal ones
+    mask = classify(probabilities, valid, LIMITS, "softmax")
+    with open_raster_source(path) as source:
+        assert [one.name for one in source.bands] == list(NAMES[:3])
+        for one in source.bands:
+            place = one.label - 1
+            labels, read, has_data = whole(source, one.name, rows)
+            lead = np.concatenate([strip.lead for strip in source.strips(one.name, rows)])
+            assert np.array_equal(has_data, valid)
+            assert np.array_equal(labels, np.where(valid & (best == place), one.label, 0))
+            assert np.array_equal(read, codes[..., place])
+            assert np.array_equal(labels > 0, valid & (lead > one.cut))
+            assert (lead[~valid] == 255).all()
+            rivals = np.delete(codes, place, -1).max(-1)
+            ahead = codes[..., place].astype(int) - rivals
+            assert np.abs((lead - 127.5) * 2 - ahead)[valid].max() <= 1
+            wrong = (labels > 0) != (mask == one.label)
+            assert not wrong[ahead != 0].any()
+            assert kind == "uint8" or not wrong.any()
+
+
+def test_the_leads_of_two_classes_mirror_each_other(tmp_path):
+    path = write_own(tmp_path, "uint8", 2, "softmax")
+    with open_raster_source(path) as source:
+        one, other = (np.concatenate([s.lead for s in source.strips(name)]) for name in NAMES[:2])
+    valid = chances()[1]
+    assert (one[valid].astype(int) + other[valid] == 255).all()
+
+
+def test_a_threshold_takes_the_place_of_the_most_probable_class(tmp_path):
+    path = write_own(tmp_path, "uint8", **SOFTMAX)
+    codes = quantize(*chances(4))
+    with open_raster_source(path, threshold=0.3) as source:
+        assert thresholds(source) == (0.3,) * 3
+        assert np.array_equal(whole(source, "tree")[0] > 0, (codes[..., 2] >= 77) & (codes[..., 2] < 255))
+
+
+def test_a_softmax_that_has_lost_bands_falls_back_to_thresholds(tmp_path):
+    path = write_own(tmp_path, "uint8", **SOFTMAX)
+    with rasterio.open(path) as file:
+        pixels, tags = file.read([2, 3]).transpose(1, 2, 0), file.tags()
+    less = write(tmp_path, pixels, "less.tif", names=NAMES[:2], nodata=255)
+    with rasterio.open(less, "r+") as file:
+        file.update_tags(**{name: tag for name, tag in tags.items() if name.startswith("GEOSEG")})
+    with open_raster_source(less) as source:
+        assert [(one.name, one.threshold, one.profile) for one in source.bands] == [
+            ("building", 0.5, None), ("tree", 0.5, None)
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["mask", "uint8"])
+@pytest.mark.parametrize(
+    ("wanted", "classes"),
+    [
+        ({}, list(NAMES[:3])),
+        (dict(class_name="background"), ["background"]),
+        (dict(class_name="1"), ["background"]),
+    ],
+)
+def test_background_is_left_out_unless_it_is_asked_for(tmp_path, kind, wanted, classes):
+    names = ("background", *NAMES)
+    path = write_own(tmp_path, kind, 4, "softmax", names=names)
+    with open_raster_source(path, **wanted) as source:
+        assert [one.name for one in source.bands] == classes
+
+
+def test_a_band_of_background_is_asked_for(tmp_path):
+    path = write_own(tmp_path, "uint8", **SOFTMAX)
+    with open_raster_source(path, band=1) as source:
+        assert source.classes == (("Background", 1),)
+        probabilities, valid = chances(4)
+        assert np.array_equal(whole(source)[0] > 0, (quantize(probabilities, valid).argmax(-1) == 0) & valid)
+
+
+def test_the_cache_holds_a_row_of_blocks_and_a_half(tmp_path):
+    def size(**profile):
+        path = write(tmp_path, np.zeros((512, 30000, 8), np.uint8), **profile)
+        with open_raster_source(path, band=1):
+            return rasterio.env.getenv()["GDAL_CACHEMAX"]
+
+    tiles = dict(tiled=True, blockxsize=512, blockysize=512, compress="deflate")
+    assert size(interleave="pixel", **tiles) == 512 * 30000 * 8 * 3 // 2
+    assert size(interleave="band", **tiles) == 2**26
+    assert size(compress="deflate") == 2**26
 
 
 def test_a_mask_of_one_bit(tmp_path):
