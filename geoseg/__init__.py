@@ -9,17 +9,20 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from geoseg.api import predict, tile
+    from geoseg.api import predict, tile, train
     from geoseg.errors import GeosegError
+    from geoseg.evaluation.run import evaluate
     from geoseg.polygons import vectorize
 
 __version__ = "0.1.0"
-__all__ = ["GeosegError", "predict", "tile", "vectorize"]
+__all__ = ["GeosegError", "evaluate", "predict", "tile", "train", "vectorize"]
 
 _HOMES = {
     "GeosegError": "geoseg.errors",
+    "evaluate": "geoseg.evaluation.run",
     "predict": "geoseg.api",
     "tile": "geoseg.api",
+    "train": "geoseg.api",
     "vectorize": "geoseg.polygons",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from geoseg.geo.tiling import TileJob, cut_tiles
 from geoseg.jobs import SceneJob
@@ -14,8 +14,12 @@ from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
 from geoseg.prediction import Progress, Result, predict_scene
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
+from geoseg.runtime.keras_engine import import_keras
 from geoseg.settings import Settings, Stitch, Tta, resolve
 from geoseg.survey import with_measured_halo
+
+if TYPE_CHECKING:
+    from geoseg.training.run import Trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,18 @@ def tile(scene: str | Path, folder: str | Path, **options: Any) -> int:
         The number of patches.
     """
     return cut_tiles(TileJob(str(scene), Path(folder), **options))
+
+
+def train(recipe: str | Path, output: str | Path | None = None, **options: Any) -> list[Trained]:
+    """Train a recipe into a bundle, or one for each of its variants; options as in `training.run.train`.
+
+    Returns:
+        What came out: folders, scores, times.
+    """
+    import_keras()  # quietly, before the modules that need it
+    from geoseg.training import run
+
+    return run.train(recipe, output, **options)
 
 
 def _path(given: str | Path | None) -> Path | None:

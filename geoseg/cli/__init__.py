@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import geoseg
-from geoseg.cli import doctor, model, predict, synth, tile, vectorize
+from geoseg.cli import doctor, evaluate, model, predict, synth, tile, train, vectorize
 from geoseg.errors import GeosegError
 
 INTERRUPTED = 130
@@ -63,5 +63,14 @@ def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
     ctx.obj = {"quiet": quiet}
 
 
-for command in (predict.command, vectorize.command, tile.command, model.group, doctor.command, synth.command):
+for command in (
+    predict.command,
+    vectorize.command,
+    tile.command,
+    train.command,
+    evaluate.command,
+    model.group,
+    doctor.command,
+    synth.command,
+):
     main.add_command(command)

@@ -18,11 +18,12 @@ Scores = NDArray[np.float64]
 class Confusion:
     """Counts of (true class, predicted class) pairs.
 
-    Scores are per class, float64 (classes,), NaN where a class has neither truth nor prediction.
+    Scores are per class, float64 (…, classes), NaN where a class has neither truth nor prediction.
 
     Attributes:
         classes: number of classes, background included.
-        counts: (classes, classes) int64, rows truth, columns prediction.
+        counts: (…, classes, classes) int64, rows truth, columns prediction. Counts that are given, a view of
+            a larger array say, are added to in place; leading axes, one per resample say, are kept by scores.
     """
 
     classes: int
@@ -49,34 +50,45 @@ class Confusion:
     @property
     def hits(self) -> NDArray[np.int64]:
         """Pixels of each class that were predicted as such."""
-        return self.counts.diagonal()
+        return self.counts.diagonal(axis1=-2, axis2=-1)
+
+    @property
+    def true(self) -> NDArray[np.int64]:
+        """Pixels that truly are of each class."""
+        return np.asarray(self.counts.sum(-1))
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Pixels that were predicted as each class."""
+        return np.asarray(self.counts.sum(-2))
 
     @property
     def iou(self) -> Scores:
         """Intersection over union (Jaccard index)."""
-        return _ratio(self.hits, self.counts.sum(0) + self.counts.sum(1) - self.hits)
+        return ratio(self.hits, self.true + self.predicted - self.hits)
 
     @property
     def dice(self) -> Scores:
         """Dice coefficient, which is F1 of pixels."""
-        return _ratio(2 * self.hits, self.counts.sum(0) + self.counts.sum(1))
+        return ratio(2 * self.hits, self.true + self.predicted)
 
     @property
     def precision(self) -> Scores:
         """The share of predicted pixels that are right."""
-        return _ratio(self.hits, self.counts.sum(0))
+        return ratio(self.hits, self.predicted)
 
     @property
     def recall(self) -> Scores:
         """The share of true pixels that were found."""
-        return _ratio(self.hits, self.counts.sum(1))
+        return ratio(self.hits, self.true)
 
     @property
     def accuracy(self) -> float:
         """The share of all pixels that are right."""
-        return float(_ratio(self.hits.sum(), self.counts.sum()))
+        return float(ratio(self.hits.sum(), self.counts.sum()))
 
 
-def _ratio(part: Any, whole: Any) -> Scores:
+def ratio(part: Any, whole: Any) -> Scores:
+    """The quotient as float64, NaN for 0 / 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.divide(part, whole), np.float64)

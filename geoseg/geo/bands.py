@@ -11,7 +11,9 @@ from geoseg.errors import SceneError
 log = logging.getLogger(__name__)
 
 
-def choose_bands(dataset: Any, wanted: Sequence[str], bidx: Sequence[int] | None = None) -> list[int]:
+def choose_bands(
+    dataset: Any, wanted: Sequence[str], bidx: Sequence[int] | None = None, *, quiet: bool = False
+) -> list[int]:
     """Band numbers (from 1) of a rasterio dataset for the bands a model wants.
 
     Args:
@@ -19,6 +21,7 @@ def choose_bands(dataset: Any, wanted: Sequence[str], bidx: Sequence[int] | None
         wanted: band names in the model's order, e.g. `["red", "green", "blue"]`; none of them for all
             bands but alpha.
         bidx: band numbers given by the user, which win; may repeat.
+        quiet: no warning when bands are taken in their order.
 
     Raises:
         SceneError: when there are too few bands, or their meaning is not known.
@@ -44,7 +47,7 @@ def choose_bands(dataset: Any, wanted: Sequence[str], bidx: Sequence[int] | None
         )
     if not wanted:
         return data
-    if len(data) > len(wanted):
+    if len(data) > len(wanted) and not quiet:
         log.warning("%s: bands are not named; taking %s as %s (choose with -b)",
                     dataset.name, data[: len(wanted)], "/".join(wanted))  # fmt: skip
     return data[: len(wanted)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,28 +86,66 @@ def _read(dataset: Any, window: Window) -> NDArray[np.uint8]:
 
 
 def _polygons(path: Path, box: GeoBox, class_field: str) -> Labels:
-    import geopandas
-
     box.require_transform("a vector file of labels")
-    with _reading(path):
-        frame = geopandas.read_file(path)
-    if frame.crs is not None and box.crs is not None:
-        frame = frame.to_crs(box.crs.to_wkt())
-    classes = _classes(frame, class_field, path)
-    shapes, tree = frame.geometry.to_numpy(), frame.sindex
+    polygons = read_polygons(path, box.crs, lambda frame: _classes(frame, class_field, path))
 
     def burn(window: Window) -> NDArray[np.uint8]:
-        plane = box.window(window)
-        corners = [plane.transform * corner for corner in ((0, 0), (window.width, window.height))]
-        corners += [plane.transform * corner for corner in ((window.width, 0), (0, window.height))]
-        xs, ys = zip(*corners, strict=True)
-        near = np.sort(tree.intersection((min(xs), min(ys), max(xs), max(ys))))
-        if not len(near):
-            return np.zeros(window.shape, np.uint8)
-        pairs = [(shapes[k], classes[k]) for k in near]
-        return np.asarray(rasterize(pairs, window.shape, transform=plane.transform, dtype="uint8"), np.uint8)
+        labels = np.zeros(window.shape, np.uint8)
+        polygons.burn(labels, box.window(window))
+        return labels
 
     return burn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Polygons:
+    """Polygons and the number that each burns, in one CRS; may be shared by threads.
+
+    Attributes:
+        shapes: shapely geometries, later ones over earlier ones.
+        values: 0 … 255 for each.
+        index: their spatial index.
+    """
+
+    shapes: Sequence[Any]
+    values: Sequence[int]
+    index: Any
+
+    def burn(self, labels: NDArray[np.uint8], plane: GeoBox, *, all_touched: bool = False) -> None:
+        """Burn the polygons into (h, w) labels of a pixel plane, in place.
+
+        Args:
+            labels: what is below the polygons.
+            plane: where the labels lie, in the polygons' CRS.
+            all_touched: burn every pixel that a polygon touches, not only those whose centre it holds.
+        """
+        height, width = plane.shape
+        xs, ys = zip(*(plane.transform * (x, y) for x in (0, width) for y in (0, height)), strict=True)
+        near = np.sort(self.index.intersection((min(xs), min(ys), max(xs), max(ys))))
+        if len(near):
+            pairs = [(self.shapes[k], self.values[k]) for k in near]
+            rasterize(pairs, transform=plane.transform, all_touched=all_touched, out=labels)
+
+
+def read_polygons(path: Path, crs: Any, valued: Callable[[Any], Sequence[int]]) -> Polygons:
+    """Read a vector file of polygons.
+
+    Args:
+        path: a file that geopandas reads.
+        crs: the CRS wanted; polygons without one, and all when it is None, stay as they are.
+        valued: the number of each polygon, 0 … 255, from the `GeoDataFrame`.
+
+    Raises:
+        SceneError: when the file cannot be read.
+    """
+    import geopandas
+
+    with _reading(path):
+        frame = geopandas.read_file(path)
+        frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
+        if frame.crs is not None and crs is not None:
+            frame = frame.to_crs(crs.to_wkt())
+    return Polygons(frame.geometry.to_numpy(), valued(frame), frame.sindex)
 
 
 def _classes(frame: Any, class_field: str, path: Path) -> list[int]:

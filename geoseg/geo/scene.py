@@ -134,6 +134,7 @@ def open_scene(
     nodata: float | None = None,
     sizes_m: tuple[float, float] | None = None,
     cutline: Path | None = None,
+    quiet: bool = False,
 ) -> Iterator[Scene]:
     """Open a raster for reading, and close it at the end of the `with` block.
 
@@ -144,6 +145,7 @@ def open_scene(
         nodata: a value that means no data, beside the file's own.
         sizes_m: smallest and largest pixel size to work at, metres; None keeps the raster's pixels.
         cutline: a vector file; pixels outside its polygons have no data.
+        quiet: no word of missing georeference or names of bands.
 
     Raises:
         SceneError: when it cannot be opened or used.
@@ -152,11 +154,11 @@ def open_scene(
         with translated(SceneError, f"cannot open {path}", "give a raster that GDAL can read"):
             dataset = stack.enter_context(open_raster(path))
         _check(dataset, path)
-        indexes = choose_bands(dataset, bands, bidx)
+        indexes = choose_bands(dataset, bands, bidx, quiet=quiet)
         box = _geobox(dataset)
-        if not box.georeferenced:
+        if not (box.georeferenced or quiet):
             log.warning("%s has no georeference: outputs are in pixel coordinates", path)
-        elif box.crs is None:
+        elif box.crs is None and not quiet:
             log.warning("%s has no CRS: its coordinates are kept as they are", path)
         target, other = resampled(box, sizes_m) if sizes_m else box, None
         own = tuple(dataset.nodatavals[i - 1] for i in indexes)

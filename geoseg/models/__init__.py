@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from geoseg.models.layers import MaxUnpooling as MaxUnpooling
     from geoseg.models.measured import measured_halo as measured_halo
     from geoseg.models.mobilenet_unet import build_mobilenet_unet as build_mobilenet_unet
-    from geoseg.models.registry import ARCHITECTURES as ARCHITECTURES
+    from geoseg.models.registry import architectures as architectures
     from geoseg.models.registry import build as build
     from geoseg.models.segnet import build_segnet as build_segnet
     from geoseg.models.unet import build_unet as build_unet
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from geoseg.models.unetpp import prune as prune
 
 _HOMES = {
-    "ARCHITECTURES": "registry",
     "MaxPoolingWithIndices": "layers",
     "MaxUnpooling": "layers",
+    "architectures": "registry",
     "build": "registry",
     "build_mobilenet_unet": "mobilenet_unet",
     "build_segnet": "segnet",

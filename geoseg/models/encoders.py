@@ -144,3 +144,18 @@ def encode(
             stem=width if full_resolution else 0,
         )
     return {stride: tensor for stride, tensor in features.items() if full_resolution or stride > 1}
+
+
+def encoder_layers(model: keras.Model) -> list[layers.Layer]:
+    """The layers on the way from the image to the coarsest features; a stem at full resolution is none.
+
+    Raises:
+        ModelError: the model has none of the features by whose names our encoders are known.
+    """
+    ends = [kind.format(level) for kind in ("pool_{}", "x_{}_0") for level in range(10)]
+    present = {layer.name for layer in model.layers}
+    found = [name for name in (*ends, *MOBILENET_V2_FEATURES.values()) if name in present]
+    if not found:
+        raise ModelError(f"{model.name} has no encoder that could be frozen; train it without")
+    inner: list[layers.Layer] = keras.Model(model.input, model.get_layer(found[-1]).output).layers
+    return inner

@@ -54,8 +54,9 @@ class DataSet:
         name: in logs, scores and cards.
         images: a pattern of files, as `camvid/train/*.png`; GeoTIFF scenes of any size, PNG or JPEG.
         split: which of them are for what.
-        mosaic: the images are tiles of one georeferenced scene; those of a part are joined, so that patches
-            reach across their borders.
+        mosaic: a regular expression with the groups x and y (columns and rows, rising to the right and down)
+            searched in the file's path below `root`, without its ending; the images are tiles of one size,
+            and neighbours of one part are joined, so that patches reach across their borders.
         masks: a label raster for each image; `{stem}` is the image's name without its ending and `{folder}`
             the name of its folder, as `camvid/{folder}annot/{stem}.png`. Of class numbers, or of palette
             colours.
@@ -74,6 +75,7 @@ class DataSet:
             is ignored there.
         exclude: a regular expression for the stems of images to leave out.
         pixel_size_m: on the ground, metres; None to take it from the georeference, if there is one.
+        bidx: numbers of the bands to read, where files do not name their bands; must fit `network.bands`.
         nodata: value of pixels without data, where files do not say so; they are ignored.
         share: relative number of patches that are drawn from this set in training.
         limit: use only this many images for training, evenly spaced by name; 0 for all.
@@ -83,7 +85,7 @@ class DataSet:
     name: str
     images: str
     split: Split
-    mosaic: bool = False
+    mosaic: str = ""
     masks: str = ""
     polygons: str = ""
     class_field: str = ""
@@ -96,6 +98,7 @@ class DataSet:
     partial: str = ""
     exclude: str = ""
     pixel_size_m: float | None = None
+    bidx: tuple[int, ...] = ()
     nodata: float | None = None
     share: float = 1.0
     limit: int = 0
@@ -106,8 +109,10 @@ class DataSet:
             raise RecipeError(f"data {self.name} has no masks, polygons or points; give one of them")
         if not self.labels:
             raise RecipeError(f'data {self.name} has no labels; say what values mean, as {{1 = "building"}}')
-        for pattern in (self.partial, self.exclude):
+        for pattern in (self.partial, self.exclude, self.mosaic):
             check_pattern(pattern)
+        if self.mosaic and not {"x", "y"} <= set(re.compile(self.mosaic).groupindex):
+            raise RecipeError(f"mosaic has the groups (?P<x>…) and (?P<y>…), got {self.mosaic!r}; add them")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -122,8 +127,8 @@ class Patches:
     Attributes:
         size: height and width, pixels.
         how: `crop` cuts patches out, `resize` shrinks or stretches whole images to the patch.
-        pixel_sizes_m: training patches have a random ground pixel size in this range; None to keep the
-            images' own pixels.
+        pixel_sizes_m: training patches have a random ground pixel size in this range, but none finer than
+            half an image's own; None to keep the images' own pixels.
         val_pixel_size_m: of validation and test patches; None for the middle (geometric) of the range.
         per_epoch: training patches an epoch; 0 for as many as cover every image once.
         median_kernel: side of the median filter that prediction will use too, pixels; 0 for none.

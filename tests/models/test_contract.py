@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from networks import NETWORKS, STRIDES, forward, randomized
 
+from geoseg import models
 from geoseg.errors import ModelError
-from geoseg.models import ARCHITECTURES, build, build_mobilenet_unet, build_segnet, build_unet, build_unetpp
+from geoseg.models import architectures, build, build_mobilenet_unet, build_segnet, build_unet, build_unetpp
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
 
@@ -128,10 +129,18 @@ def test_mixed_precision_ends_in_float32():
 
 def test_registry_builds_by_name_and_explains_mistakes():
     assert build("segnet", width=2, convolutions=[1, 1]).name == "segnet"
-    with pytest.raises(ModelError, match=", ".join(ARCHITECTURES)):
+    with pytest.raises(ModelError, match=", ".join(architectures())):
         build("unet3")
     with pytest.raises(ModelError, match="unet takes no argument 'widht'; it takes: bands, classes"):
         build("unet", widht=2)
+
+
+def test_a_new_architecture_is_one_new_file(tmp_path, monkeypatch):
+    source = "import keras\ndef build_tinynet(*, bands=3): return keras.Sequential(name=f'tiny{bands}')\n"
+    (tmp_path / "tinynet.py").write_text(source)
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    assert set(architectures()) == {"mobilenet_unet", "segnet", "tinynet", "unet", "unetpp"}
+    assert build("tinynet", bands=4).name == "tiny4"
 
 
 @pytest.mark.parametrize(

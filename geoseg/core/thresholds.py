@@ -1,0 +1,67 @@
+"""Which probability makes a class: histograms by truth, and what each threshold gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.mask import NODATA
+from geoseg.core.metrics import ratio
+
+BINS = 256
+
+Histogram = NDArray[np.int64]
+
+
+def histogram(targets: NDArray[np.uint8], probabilities: NDArray[Any]) -> Histogram:
+    """Count pixels by class, truth and probability.
+
+    Args:
+        targets: (…, classes), 1 yes, 0 no, 255 unknown, which does not count.
+        probabilities: of the same shape, 0 … 1.
+
+    Returns:
+        (classes, 2, 256): no and yes, by probabilities from k / 256 to below (k + 1) / 256.
+    """
+    classes = targets.shape[-1]
+    bins = np.clip((probabilities * BINS).astype(np.int64), 0, BINS - 1)
+    places = (2 * np.arange(classes) + (targets == 1)) * BINS + bins
+    flat = np.bincount(places[targets != NODATA], minlength=classes * 2 * BINS)
+    return flat.reshape(classes, 2, BINS).astype(np.int64)
+
+
+def confusions(histograms: Histogram, thresholds: Sequence[float]) -> NDArray[np.int64]:
+    """What thresholds make of pixels.
+
+    Args:
+        histograms: (…, classes, 2, 256).
+        thresholds: one per class, 0 … 1; taken to the next 256th.
+
+    Returns:
+        (…, classes, 2, 2): truth no and yes, by predicted no and yes (probability ≥ threshold).
+    """
+    cuts = np.rint(np.asarray(thresholds) * BINS)
+    above = np.arange(BINS) >= cuts[:, None, None]
+    return np.stack([np.sum(histograms * ~above, -1), np.sum(histograms * above, -1)], -1)
+
+
+def best_thresholds(histograms: Histogram) -> tuple[float, ...]:
+    """The threshold of each class with the best intersection over union; 0.5 where nothing is to be found.
+
+    Where several are equally good it is the middle one of them.
+
+    Args:
+        histograms: (classes, 2, 256).
+    """
+    no, yes = (histograms[:, truth, ::-1].cumsum(-1)[:, ::-1] for truth in (0, 1))  # pixels from each bin on
+    iou = np.nan_to_num(ratio(yes, no + yes[:, :1]))
+    return tuple(0.5 if row.max() == 0 else float(np.median(_where_best(row))) for row in iou)
+
+
+def _where_best(row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds of the best score, of an odd number so that their median is one of them."""
+    best = np.flatnonzero(row == row.max())
+    return best[: len(best) - 1 + len(best) % 2] / BINS

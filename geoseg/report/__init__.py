@@ -1,0 +1,1 @@
+"""Pictures of results: curves, sheets, error maps, confusion matrices."""

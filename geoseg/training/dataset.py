@@ -1,0 +1,135 @@
+"""Batches of patches and targets, each a pure function of recipe, part, epoch and number."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.filters import median_blur
+from geoseg.recipe.data import Part
+from geoseg.recipe.recipe import Recipe
+from geoseg.training.augment import recolored
+from geoseg.training.catalog import catalog
+from geoseg.training.codes import IGNORE, known_classes, targets
+from geoseg.training.patches import bounds, cut, grown
+from geoseg.training.pictures import pictures
+from geoseg.training.plans import GridPlan, Place, Plan, TrainingPlan
+from geoseg.training.samples import Reader
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Patches that go through the network together.
+
+    Attributes:
+        pixels: (n, size, size, bands) uint8, 0 … 255, filtered as prediction will filter.
+        targets: (n, size, size, classes) uint8, 1 yes, 0 no, 255 ignore.
+        names: of the image of each patch, without its ending.
+        sets: the name of its set.
+    """
+
+    pixels: Bytes
+    targets: Bytes
+    names: tuple[str, ...]
+    sets: tuple[str, ...]
+
+
+class Dataset:
+    """The batches of one part of a recipe's data. Use `open_part`; threads may share it."""
+
+    def __init__(self, recipe: Recipe, plan: Plan, reader: Reader) -> None:
+        self.recipe = recipe
+        self._plan = plan
+        self._reader = reader
+        self._filter = median_blur(recipe.patches.median_kernel)
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        return len(self._plan)
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """A batch; the same for the same arguments, in any order and on any thread.
+
+        Args:
+            epoch: from 0; training patches differ between epochs.
+            index: 0 … len - 1.
+
+        Raises:
+            GeosegError: an image or its labels that cannot be read or do not fit the recipe.
+        """
+        places = self._plan.places(epoch, index)
+        pixels, wanted = zip(*map(self._patch, places), strict=True)
+        names = tuple(place.tile.item.name for place in places)
+        return Batch(np.stack(pixels), np.stack(wanted), names, tuple(p.picture.data.name for p in places))
+
+    def _patch(self, place: Place) -> tuple[Bytes, Bytes]:
+        """Pixels and targets; with a rim that the median filter looks at, as it does at prediction."""
+        margin, size = self._filter.margin, self.recipe.patches.size
+        outer, side = grown(place.frame, margin), size + 2 * margin
+        sample = self._reader.sample(place.picture, bounds(outer, side))
+        pixels, labels = cut(sample, outer, side)
+        if place.rng is not None:
+            pixels = recolored(pixels, self.recipe.augment, place.rng)
+        core = slice(margin, margin + size), slice(margin, margin + size)
+        pixels, labels = self._filter(pixels, labels != IGNORE)[core], np.ascontiguousarray(labels[core])
+        known = known_classes(self.recipe, place.picture.data)
+        return pixels, targets(labels, known, self.recipe.class_names, self.recipe.network.activation)
+
+
+def open_part(recipe: Recipe, part: Part) -> Dataset:
+    """The data of a recipe's part: random patches for training, a fixed grid for validation and test.
+
+    A part that the recipe has no images for has no batches, unless it is `train`.
+
+    Raises:
+        GeosegError: files that are missing, cannot be opened or do not fit the recipe.
+    """
+    found = pictures(recipe, catalog(recipe, part))
+    plan = TrainingPlan(recipe, found) if part == "train" else GridPlan(recipe, found)
+    return Dataset(recipe, plan, Reader(recipe, plan.halvings))
+
+
+@contextmanager
+def loader(dataset: Dataset, epoch: int, workers: int = 0, ahead: int = 4) -> Iterator[Iterator[Batch]]:
+    """Iterate over the batches of an epoch, in order, made by threads (OpenCV and GDAL release the GIL).
+
+    An error is raised where the consumer takes the batch it hit. Leaving the `with` block drops what is
+    not begun and waits for the rest.
+
+    Args:
+        dataset: whose batches.
+        epoch: which, from 0.
+        workers: threads; 0 for one per core.
+        ahead: batches that may wait, finished or in work, beyond one per worker.
+    """
+    workers = workers or _cores()
+    pool = ThreadPoolExecutor(workers, "geoseg-load")
+    try:
+        yield _ordered(dataset, epoch, pool, workers + ahead)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ordered(dataset: Dataset, epoch: int, pool: ThreadPoolExecutor, most: int) -> Iterator[Batch]:
+    """Batches in order, at most `most` of them asked for and not yet taken."""
+    running: deque[Future[Batch]] = deque()
+    for index in range(len(dataset)):
+        running.append(pool.submit(dataset.batch, epoch, index))
+        if len(running) >= most:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

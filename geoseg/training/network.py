@@ -1,0 +1,107 @@
+"""The network of a recipe, as it is before training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from geoseg.core.grid import Grid
+from geoseg.errors import RecipeError
+from geoseg.models.blocks import check_input_size
+from geoseg.models.bundle import Bundle, find_bundle
+from geoseg.models.encoders import encoder_layers
+from geoseg.models.footprint import footprint
+from geoseg.models.registry import build
+from geoseg.recipe.recipe import Recipe
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def build_network(recipe: Recipe, precision: str = "float32") -> keras.Model:
+    """A network with random weights, those of a pre-trained encoder, or those of another bundle.
+
+    Args:
+        recipe: its classes and `network`.
+        precision: `float32`, or what it computes in: `bfloat16`, `float16`. Weights are float32 always.
+
+    Returns:
+        Model from (n, h, w, bands) of 0 … 255 to float32 probabilities (n, h, w, classes), or a list of
+        them with deep supervision; any height and width that suit its stride.
+
+    Raises:
+        ModelError: arguments that do not fit together, or weights that cannot be loaded.
+        RecipeError: a bundle of another architecture.
+    """
+    spec = recipe.network
+    arguments: dict[str, Any] = {"weights": _weights(recipe)} if spec.weights else {}
+    arguments |= {"bands": len(spec.bands), "classes": len(recipe.classes), "activation": spec.activation}
+    with _policy(precision):
+        model = build(spec.architecture, **arguments, **spec.options)
+    if spec.initial:
+        folder = recipe.path(spec.initial)
+        start_from(model, find_bundle(folder if folder.is_dir() else spec.initial))
+    return model
+
+
+def start_from(model: keras.Model, bundle: Bundle) -> None:
+    """Give a model the weights of a bundle, and freeze the layers that are frozen there.
+
+    Raises:
+        RecipeError: the bundle's network has other layers, or layers of other shapes.
+    """
+    source = bundle.load_keras()
+    for ours, theirs in zip(model.layers, source.layers, strict=False):
+        if [w.shape for w in ours.weights] != [w.shape for w in theirs.weights]:
+            raise RecipeError(
+                f"layer {ours.name} does not fit {theirs.name} of model {bundle.card.name}; network and "
+                "classes are to be the same as those of network.initial"
+            )
+        ours.set_weights(theirs.get_weights())
+        ours.trainable = theirs.trainable
+    if len(model.layers) != len(source.layers):
+        raise RecipeError(f"model {bundle.card.name} has {len(source.layers)} layers, the recipe's network "
+                          f"{len(model.layers)}; network is to be that of network.initial")  # fmt: skip
+
+
+def prediction_patches(recipe: Recipe, model: keras.Model) -> tuple[int, int]:
+    """Patch size and overlap that the card will name, pixels.
+
+    Raises:
+        ModelError: training patches that do not suit the network's stride.
+        GridError: a patch size and an overlap that do not suit it, or each other.
+    """
+    stride, publish = footprint(model).stride, recipe.publish
+    check_input_size(recipe.patches.size, stride)
+    size = publish.patch_size or recipe.patches.size
+    overlap = size // 4 // stride * stride if publish.overlap is None else publish.overlap
+    Grid((1, 1), size, overlap, stride)
+    return size, overlap
+
+
+def pretrained_layers(recipe: Recipe, model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers that `fit.frozen_epochs` keeps as they are and that would be trained otherwise.
+
+    There are none without `network.weights` or `network.initial`: random weights are worth no keeping.
+    """
+    if not (recipe.fit.frozen_epochs and (recipe.network.weights or recipe.network.initial)):
+        return []
+    return [layer for layer in encoder_layers(model) if layer.trainable]
+
+
+def _weights(recipe: Recipe) -> str:
+    text = recipe.network.weights
+    return text if text == "imagenet" else str(recipe.path(text))
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Layers made inside the `with` block compute in this precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,142 @@
+"""From a recipe to bundles, through interruptions; on data sets of the shared layouts too."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mini_data import make_mini_data
+from tiny_recipes import write_recipe
+
+import geoseg
+from geoseg.errors import OutputError, RecipeError
+from geoseg.models.bundle import find_bundle
+from geoseg.recipe.recipe import load_recipe
+from geoseg.training.run import table, train
+
+RECIPES = Path(__file__).resolve().parents[2] / "pipelines" / "recipes"
+FILES = {"card.toml", "model.keras", "recipe.toml", "history.json", "history.csv", "scores.json",
+         "curves.png", "sheet_val.png", "sheet_test.png", "tensorboard"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished training of two epochs, in half precision, with calibrated thresholds."""
+    folder = tmp_path_factory.mktemp("trained")
+    fit, publish = {"epochs": 2, "precision": "bfloat16"}, {"calibrate": True}
+    recipe = write_recipe(folder, publish=publish, patches={"median_kernel": 3}, fit=fit)
+    return recipe, train(recipe, folder / "bundle")[0]
+
+
+def test_a_bundle_with_everything_and_nothing_else_is_left(trained):
+    recipe, done = trained
+    assert {path.name for path in Path(done.folder).iterdir()} == FILES
+    assert not list(recipe.parent.glob("*.training"))
+    card = find_bundle(done.folder).card
+    assert (card.name, card.patch_size, card.overlap, card.median_kernel, card.stride) == (
+        "tiny",
+        32,
+        8,
+        3,
+        2,
+    )
+    assert card.parameters == done.parameters > 0
+    assert card.thresholds == tuple(done.thresholds) != (0.5, 0.5)
+    assert {(row["part"], row["class"]) for row in card.scores} == {
+        (part, name) for part in ("val", "test") for name in ("roof", "tree", "all")
+    }
+    assert "iou_low" in card.scores[0]
+
+
+def test_the_saved_network_computes_in_float32_and_scores_what_the_card_says(trained):
+    _, done = trained
+    bundle = find_bundle(done.folder)
+    model = bundle.load_keras()
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    from geoseg.training.dataset import open_part
+    from geoseg.training.scores import Tally, summary
+
+    tally = Tally(("roof", "tree"), False)
+    batch = open_part(load_recipe(Path(done.folder) / "recipe.toml"), "test").batch(0, 0)
+    tally.add(batch.targets, np.asarray(model(batch.pixels.astype("float32"))), batch.names, batch.sets)
+    assert summary(tally, bundle.card.thresholds)["iou_roof"] == pytest.approx(
+        done.scores["test"][0]["iou"], abs=1e-3
+    )
+
+
+def test_the_table_is_markdown_with_intervals(trained):
+    lines = table([trained[1]] * 2).splitlines()
+    assert lines[0] == "|  | tiny | tiny |"
+    assert any(line.startswith("| val roof IoU | 0.") and "–" in line for line in lines)
+    assert all(line.count("|") == 4 for line in lines)
+
+
+def test_what_exists_is_refused_resumed_or_replaced(trained):
+    recipe, done = trained
+    with pytest.raises(OutputError, match="is not empty; choose another or add --overwrite"):
+        train(recipe, done.folder)
+    assert train(recipe, done.folder, resume=True) == [done]
+    with pytest.raises(RecipeError, match=r"fit.batch_size = 4, the recipe says 5"):
+        train(recipe, done.folder, changes=[("fit.batch_size", 5)], resume=True)
+    work = Path(f"{done.folder}.training")
+    work.mkdir()
+    with pytest.raises(OutputError, match="is an unfinished training; add --resume or --overwrite"):
+        train(recipe, done.folder)
+    work.rmdir()
+
+
+def test_variants_are_bundles_of_their_own_and_one_comparison(tmp_path):
+    variants = {"narrow": {"network.options.width": 2}, "plain": {"network.options.batch_norm": False}}
+    recipe = write_recipe(tmp_path, variants=variants, fit={"epochs": 1})
+    done = geoseg.train(recipe, tmp_path / "out")
+    assert [one.name for one in done] == ["tiny-narrow", "tiny-plain"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"narrow", "plain", "comparison.json"}
+    compared = json.loads((tmp_path / "out/comparison.json").read_text())
+    assert [one["parameters"] for one in compared] == [one.parameters for one in done]
+    again = geoseg.train(recipe, tmp_path / "out", resume=True)
+    assert again == done
+
+
+def test_fine_tuning_starts_from_a_bundle(trained, tmp_path):
+    _, done = trained
+    recipe = write_recipe(tmp_path, network={"initial": done.folder}, fit={"epochs": 1, "frozen_epochs": 1})
+    tuned = train(recipe, tmp_path / "tuned")[0]
+    before, after = (find_bundle(folder).load_keras() for folder in (done.folder, tuned.folder))
+    assert (
+        before.get_layer("x_1_0_conv").get_weights()[0] == after.get_layer("x_1_0_conv").get_weights()[0]
+    ).all()
+    assert (before.layers[-2].get_weights()[0] != after.layers[-2].get_weights()[0]).any()
+    recipe = write_recipe(tmp_path, network={"initial": done.folder, "options": {"width": 2, "depth": 1}})
+    with pytest.raises(RecipeError, match=r"layer \S+ does not fit \S+ of model tiny"):
+        train(recipe, tmp_path / "other")
+
+
+def test_killed_and_resumed_it_finishes_with_all_its_epochs(tmp_path):
+    recipe = write_recipe(tmp_path, fit={"epochs": 30})
+    code = f"import geoseg; geoseg.train({str(recipe)!r}, {str(tmp_path / 'out')!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    state = tmp_path / "out.training" / "state.npz"
+    while not state.is_file() and process.poll() is None:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    done = train(recipe, tmp_path / "out", resume=True)[0]
+    assert done.epochs == 30
+    history = json.loads((tmp_path / "out/history.json").read_text())
+    assert len(history) == 30
+    assert history[-1]["loss"] < history[0]["loss"] / 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "masks", "out", "tiny.toml"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_has_a_tiny_run(path, tmp_path):
+    make_mini_data(tmp_path / "data")
+    done = train(path, tmp_path / "out", variant="tiny", changes=[("root", str(tmp_path / "data"))])[0]
+    assert done.epochs >= 1
