@@ -4,16 +4,20 @@
 
 The forward pass is timed alone, in the same process, on a batch of the scene's own patches, before and after
 the run; their mean counts. 1 would mean that reading, filling, blending, thresholding, compressing and
-overviews cost nothing beside the network.
+overviews cost nothing beside the network. The same quotient of processor times is printed beside it: it says
+less, as it does not see a core that waits, but hardly changes when other work is on the machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import numpy as np
 
 from geoseg.api import load
 from geoseg.core.batching import Batch, batches
@@ -36,14 +40,19 @@ def first_batch(job: SceneJob, ready: object) -> Batch:
         return next(batches(patches, ready.engine.batch_size, scene.scaling()))
 
 
-def seconds_per_patch(engine: Engine, batch: Batch) -> float:
-    """Bare forward passes, as many at once as the engine is run with, and nothing else."""
+def clocks() -> np.ndarray:
+    """Wall and processor time, seconds."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def seconds_per_patch(engine: Engine, batch: Batch) -> np.ndarray:
+    """Bare forward passes, as many at once as the engine is run with, and nothing else; by both clocks."""
     engine(batch.pixels)
-    start = time.perf_counter()
-    until = start + TIMED_SECONDS
+    start = clocks()
+    until = start[0] + TIMED_SECONDS
     with ThreadPoolExecutor(engine.streams) as pool:
         calls = sum(pool.map(lambda _: calls_until(engine, batch, until), range(engine.streams)))
-    return (time.perf_counter() - start) / calls / len(batch.pixels)
+    return (clocks() - start) / calls / len(batch.pixels)
 
 
 def calls_until(engine: Engine, batch: Batch, until: float) -> int:
@@ -67,18 +76,23 @@ def main() -> None:
         job = SceneJob(options.scene, Path(folder, "mask.tif"), Path(folder, "p.tif"), nodata=options.nodata)
         batch = first_batch(job, ready)
         before = seconds_per_patch(ready.engine, batch)
+        start = clocks()
         result = predict_scene(job, ready.bundle, ready.settings, ready.engine)
+        _, processor = clocks() - start
         after = seconds_per_patch(ready.engine, batch)
-    forward = (before + after) / 2
+    forward, bare = (before + after) / 2
     pixels = result.height * result.width
     print(
         f"scene        {result.height} × {result.width}, {result.patches} patches, {result.skipped} skipped"
     )
     print(f"engine       {result.engine}, {ready.engine.streams} × {ready.engine.batch_size} patches at once")
-    print(f"forward      {forward * 1e3:.2f} ms a patch ({before * 1e3:.2f} before, {after * 1e3:.2f} after)")
+    print(f"forward      {forward * 1e3:.2f} ms a patch ({before[0] * 1e3:.2f} and {after[0] * 1e3:.2f})")
     print(f"wall         {result.seconds:.1f} s, {pixels / result.seconds / 1e6:.2f} Mpx/s of scene")
     for stage, seconds in result.stages.items():
         print(f"  {stage:<10} {seconds:6.1f} s")
+    network = result.patches * bare
+    print(f"processor    {processor:.1f} s, bare network {network:.1f} s, {network / processor:.3f} of it")
+    print(f"load         {os.getloadavg()[0]:.1f} in the last minute")
     print(f"peak memory  {peak() / 2**20:.0f} MiB")
     print(f"efficiency   {result.patches * forward / result.seconds:.3f}")
 

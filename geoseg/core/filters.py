@@ -84,6 +84,7 @@ def median_blur(kernel: int) -> Filter:
 
 FILL_REACH = 16  # pixels around data that are filled from it
 FILL_MARGIN = 2 * FILL_REACH  # context a fill needs: a mirrored pixel lies as far behind the border
+RIM = np.ones((5, 5), np.uint8)  # as far as OpenCV's 5 × 5 distances jump
 
 
 def fill_invalid(pixels: Pixels, valid: Valid, neutral: float = 0) -> Pixels:
@@ -127,11 +128,12 @@ def _fill(pixels: Pixels, valid: Valid, neutral: float) -> None:
         return
     invalid = ~valid
     distance, label = cv2.distanceTransformWithLabels(
-        invalid.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        invalid.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     near = invalid & (distance <= FILL_REACH)
+    rim = valid & (cv2.dilate(invalid.view(np.uint8), RIM) > 0)  # nearest pixels are nowhere else
     places = np.empty(int(label.max()) + 1, np.intp)
-    places[label[valid]] = np.flatnonzero(valid)
+    places[label[rim]] = np.flatnonzero(rim)
     pixels[invalid & ~near] = neutral
     pixels[near] = pixels[_mirrored(near, valid, *np.divmod(places[label[near]], valid.shape[1]))]
 

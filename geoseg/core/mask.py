@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.filters import Valid
-from geoseg.core.planes import interleave
+from geoseg.core.planes import row_blocks, separate
 from geoseg.core.stitch import Probabilities
 
 NODATA = 255
@@ -38,24 +38,43 @@ def classify(
         (h, w) uint8: 0 background, 1 … n classes in card order, 255 nodata.
     """
     limits = [0.0] * probabilities.shape[-1] if activation == "softmax" else thresholds
-    mask = np.zeros(valid.shape, np.uint8)
-    best = np.full(valid.shape, BELOW, np.float32)
-    for number, limit in enumerate(limits, 1):  # argmax along a short last axis is ten times slower
-        margin = probabilities[..., number - 1] - np.float32(limit)
-        np.copyto(mask, np.uint8(number), where=margin > best)
-        np.maximum(best, margin, out=best)
-    np.copyto(mask, np.uint8(NODATA), where=~valid)
+    mask = _absent(valid)
+    for rows in row_blocks(valid.shape):
+        mask[rows] |= _widest(separate(probabilities[rows]), limits)
     return mask
 
 
+def _widest(planes: Sequence[NDArray[np.float32]], limits: Sequence[float]) -> NDArray[np.uint8]:
+    """The number, from 1, of the plane that exceeds its limit by most; 0 where none reaches it."""
+    mask = np.zeros(planes[0].shape, np.uint8)
+    best = np.full(planes[0].shape, BELOW, np.float32)
+    for number, (plane, limit) in enumerate(zip(planes, limits, strict=True), 1):
+        margin = plane - np.float32(limit)
+        better = (margin > best).view(np.uint8)
+        np.maximum(mask, better * np.uint8(number), out=mask)  # numbers grow: the last to be better stays
+        np.maximum(best, margin, out=best)
+    return mask
+
+
+def _absent(valid: Valid) -> NDArray[np.uint8]:
+    """0 where there is data and 255 elsewhere: 1 - 1 and 0 - 1 in bytes."""
+    return valid.view(np.uint8) - np.uint8(1)
+
+
 def quantize(probabilities: Probabilities, valid: Valid) -> NDArray[np.uint8]:
-    """Probabilities 0 … 1 as bytes round(254·p), 255 where not valid; `dequantize` is the inverse."""
+    """Probabilities 0 … 1 as bytes round(254·p), 255 where not valid; `dequantize` is the inverse.
+
+    The bytes of each class lie together in memory, as the writer wants them.
+    """
     height, width, classes = probabilities.shape
     flat = np.ascontiguousarray(probabilities).reshape(height, width * classes)
-    codes: NDArray[np.uint8] = cv2.convertScaleAbs(flat, alpha=TOP).reshape(probabilities.shape)
-    absent = np.where(valid, np.uint8(0), np.uint8(NODATA))
-    codes |= interleave([absent] * classes)
-    return codes
+    codes = np.empty((classes, height, width), np.uint8)
+    absent = _absent(valid)
+    for rows in row_blocks(valid.shape):
+        block = cv2.convertScaleAbs(flat[rows], alpha=TOP).reshape(-1, width, classes)
+        for code, plane in zip(codes, separate(block), strict=True):
+            np.bitwise_or(plane, absent[rows], out=code[rows])
+    return np.moveaxis(codes, 0, -1)
 
 
 def dequantize(codes: NDArray[np.uint8]) -> tuple[Probabilities, Valid]:

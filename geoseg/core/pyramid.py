@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.core.planes import interleave, separate
+from geoseg.core.planes import separate
 
 Reduction = Literal["mode", "average"]
 
@@ -25,14 +25,14 @@ def halve(rows: NDArray[Any], reduction: Reduction, nodata: float) -> NDArray[An
         nodata: the value of pixels without data; for `mode` above all others (255), NaN for floats.
 
     Returns:
-        (ceil(h / 2), ceil(w / 2), bands) of the same dtype.
+        (ceil(h / 2), ceil(w / 2), bands) of the same dtype; each band lies together in memory.
     """
-    rows = _even(rows)
     if reduction == "mode":
-        return _mode(_quads(rows), nodata)
-    if np.issubdtype(rows.dtype, np.floating):
-        return _mean(_quads(rows), nodata)
-    return _rounded_mean(rows, nodata)
+        of_plane = _mode
+    else:
+        of_plane = _mean_of_floats if np.issubdtype(rows.dtype, np.floating) else _rounded_mean
+    halves = [of_plane(plane, nodata) for plane in separate(_even(rows))]
+    return np.moveaxis(np.stack(halves), 0, -1)
 
 
 def _even(rows: NDArray[Any]) -> NDArray[Any]:
@@ -41,23 +41,30 @@ def _even(rows: NDArray[Any]) -> NDArray[Any]:
     return np.pad(rows, [*odd, (0, 0)], mode="edge") if any(pad for _, pad in odd) else rows
 
 
-def _quads(rows: NDArray[Any]) -> list[NDArray[Any]]:
-    """The four pixels of every 2 × 2, as four arrays."""
-    return [rows[i::2, j::2] for i in (0, 1) for j in (0, 1)]
+def _quads(plane: NDArray[Any], chosen: Any = ...) -> list[NDArray[Any]]:
+    """The four pixels of every 2 × 2, or of those `chosen`, as four arrays."""
+    return [plane[i::2, j::2][chosen] for i in (0, 1) for j in (0, 1)]
 
 
-def _rounded_mean(rows: NDArray[Any], nodata: float) -> NDArray[Any]:
+def _where(chosen: NDArray[np.bool_]) -> Any:
+    """The indices of the few pixels that are True; ten times as fast as `numpy.nonzero`."""
+    return np.unravel_index(np.flatnonzero(chosen), chosen.shape)
+
+
+def _rounded_mean(plane: NDArray[Any], nodata: float) -> NDArray[Any]:
     """The mean of bytes; the few pixels that touch nodata are done over with care."""
-    size = rows.shape[1] // 2, rows.shape[0] // 2
-    planes = separate(rows)
+    size = plane.shape[1] // 2, plane.shape[0] // 2
     # of single bands OpenCV's area interpolation is (a + b + c + d + 2) >> 2
-    mean = interleave([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
-    absent = [cv2.compare(plane, int(nodata), cv2.CMP_EQ) for plane in planes]
-    if any(cv2.countNonZero(plane) for plane in absent):
-        touched = interleave([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in absent]) > 0
-        few = np.nonzero(touched)
-        mean[few] = _mean([quad[few] for quad in _quads(rows)], nodata)
+    mean: NDArray[Any] = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    absent = cv2.compare(plane, int(nodata), cv2.CMP_EQ)
+    if cv2.countNonZero(absent):
+        few = _where(cv2.resize(absent, size, interpolation=cv2.INTER_AREA) > 0)
+        mean[few] = _mean(_quads(plane, few), nodata)
     return mean
+
+
+def _mean_of_floats(plane: NDArray[Any], nodata: float) -> NDArray[Any]:
+    return _mean(_quads(plane), nodata)
 
 
 def _mean(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
@@ -72,12 +79,13 @@ def _mean(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
     return np.where(count > 0, mean, nodata).astype(four.dtype)
 
 
-def _mode(quads: list[NDArray[Any]], nodata: float) -> NDArray[Any]:
+def _mode(plane: NDArray[Any], nodata: float) -> NDArray[Any]:
     """The value of all four where they agree, as nearly everywhere; the rest is looked at with care."""
-    a, b, c, d = quads
-    mode: NDArray[Any] = np.array(a)
-    mixed = np.nonzero((a != b) | (a != c) | (a != d))
-    mode[mixed] = _sorted_mode([quad[mixed] for quad in quads], nodata)
+    pairs = plane.view(np.uint16)  # neighbours in a row: equal bytes are a multiple of 257
+    top, bottom = pairs[::2], pairs[1::2]
+    mode = top.astype(np.uint8)
+    few = _where((top != bottom) | (top != mode * np.uint16(257)))
+    mode[few] = _sorted_mode(_quads(plane, few), nodata)
     return mode
 
 

@@ -99,12 +99,13 @@ class StripWriter:
         if not empty:  # blocks that are never written read as nodata
             window = RioWindow(self._columns.col, self._row, self._columns.width, count)
             with _writing(Path(self._dataset.name)):
-                self._dataset.write(np.stack(separate(rows)), window=window)
+                for band, plane in enumerate(separate(rows), 1):
+                    self._dataset.write(plane, band, window=window)
         if self._overview is not None:
             self._overview.append(
                 rows[::2, ::2] if empty else halve(rows, self._spec.overviews, self._spec.nodata)
             )
-        self._held = [held[count:].copy()] if count < len(held) else []
+        self._held = [np.copy(held[count:])] if count < len(held) else []
         self._row += count
 
     def _empty(self, rows: NDArray[Any]) -> bool:

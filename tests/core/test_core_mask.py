@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from geoseg.core import planes
 from geoseg.core.mask import classify, dequantize, quantize
 
 UNIT = st.floats(0, 1, width=32)
@@ -93,3 +94,12 @@ def test_every_byte_survives_the_round_trip():
     codes = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     back, valid = dequantize(codes)
     assert np.array_equal(quantize(back, valid[..., 0]), codes)
+
+
+@pytest.mark.parametrize("convert", [quantize, lambda p, valid: classify(p, valid, (0.5, 0.4), "sigmoid")])
+def test_rows_are_worked_on_in_blocks_of_any_size(convert, monkeypatch):
+    rng = np.random.default_rng(0)
+    probabilities, valid = rng.random((13, 5, 2), np.float32), rng.random((13, 5)) < 0.8
+    at_once = convert(probabilities, valid)
+    monkeypatch.setattr(planes, "CACHED", 12)
+    assert np.array_equal(convert(probabilities, valid), at_once)

@@ -78,3 +78,11 @@ def test_the_rows_are_left_as_they_are():
     before = rows.copy()
     halve(rows, "mode", 255)
     assert np.array_equal(rows, before)
+
+
+@pytest.mark.parametrize("reduction", ["mode", "average"])
+@COUNT
+@given(FEW)
+def test_the_order_of_rows_in_memory_does_not_matter(reduction, rows):
+    banded = np.moveaxis(np.ascontiguousarray(np.moveaxis(rows, -1, 0)), 0, -1)
+    assert np.array_equal(halve(banded, reduction, 255), halve(rows, reduction, 255))
