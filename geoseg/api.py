@@ -14,7 +14,7 @@ from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
 from geoseg.prediction import Progress, Result, predict_scene
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
-from geoseg.runtime.keras_engine import import_keras
+from geoseg.runtime.keras_engine import device, import_keras
 from geoseg.settings import Settings, Stitch, Tta, resolve
 from geoseg.survey import with_measured_halo
 
@@ -143,7 +143,7 @@ def train(recipe: str | Path, output: str | Path | None = None, **options: Any) 
     Returns:
         What came out: folders, scores, times.
     """
-    import_keras()  # quietly, before the modules that need it
+    device(import_keras().backend.backend())  # starts the framework quietly, before anything needs it
     from geoseg.training import run
 
     return run.train(recipe, output, **options)

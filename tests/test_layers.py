@@ -17,10 +17,11 @@ ROWS = [
     {"core"},
     {"geo", "vector", "models"},
     {"runtime", "recipe", "settings"},
-    {"training", "evaluation", "pipeline", "memory", "outputs", "jobs", "polygons", "prediction", "survey", "report", "synth"},
+    {"training", "evaluation", "pipeline", "memory", "outputs", "jobs", "polygons", "prediction", "survey",
+     "report", "synth"},
     {"batch", "api"},
     {"cli"},
-]
+]  # fmt: skip
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}
 FACE = "__init__"  # of geoseg itself: hands out names of any row, and imports none of them when imported
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+MANY = 6  # lines whose legend would hide them
 PANELS = (
     ("loss", {"loss": "training", "val_loss": "validation"}),
     ("on validation data", {"val_accuracy": "accuracy", "val_iou": "mean IoU"}),
@@ -31,12 +33,14 @@ def draw_curves(history: Sequence[Mapping[str, float]], best: int, picture: Path
     for axes, (title, curves) in zip(figure.subplots(1, 2), PANELS, strict=True):
         _draw(axes, history, curves, linewidth=2)
         if "val_iou" in curves and len(classes) > 1:
-            _draw(axes, history, {name: name[8:] for name in classes}, linewidth=0.8, alpha=0.6)
+            axes.set_prop_cycle(color=[colormaps["tab20"](k) for k in range(20)])
+            _draw(axes, history, {name: name[8:] for name in classes}, linewidth=0.8)
         axes.axvline(best + 1, color="0.6", linestyle=":", linewidth=1)
         axes.set(title=title, xlabel=f"epoch (dotted: the best, {best + 1})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=8, ncols=1 + len(axes.lines) // 7)
+        beside = dict(loc="upper left", bbox_to_anchor=(1, 1)) if len(axes.lines) > MANY else {}
+        axes.legend(fontsize=8, **beside)
     figure.savefig(picture, format="png", dpi=110)
 
 

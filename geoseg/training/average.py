@@ -52,7 +52,7 @@ class Average:
 
     def _assign(self, values: list[Any]) -> None:
         for variable, value in zip(self._variables, values, strict=True):
-            variable.assign(value)
+            variable.assign(ops.copy(value))  # JAX gives a variable's own array away when it computes
 
 
 def _copies(variables: list[Any]) -> list[NDArray[Any]]:

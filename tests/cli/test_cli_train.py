@@ -8,7 +8,7 @@ import pytest
 from cli_runs import assert_refused, run
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))
-from tiny_recipes import write_recipe  # noqa: E402
+from tiny_recipes import write_recipe
 
 
 @pytest.fixture

@@ -85,7 +85,8 @@ def test_a_finished_training_has_nothing_to_resume(tmp_path):
 
 
 @pytest.mark.parametrize(("key", "value"), [
-    ("fit.learning_rate", 0.5), ("patches.median_kernel", 3), ("data.shapes.limit", 5), ("network.options.width", 8),
+    ("fit.learning_rate", 0.5), ("patches.median_kernel", 3), ("data.shapes.limit", 5),
+    ("network.options.width", 8),
 ])  # fmt: skip
 def test_another_recipe_is_not_resumed(tmp_path, key, value):
     recipe, other = recipe_of(tmp_path), recipe_of(tmp_path, (key, value))
@@ -109,12 +110,12 @@ def test_a_loss_that_is_not_finite_ends_it_in_one_line(tmp_path):
 
 
 def test_it_stops_early_and_keeps_only_the_best_weights(tmp_path):
-    recipe = recipe_of(tmp_path, fit={"epochs": 9, "patience": 1, "learning_rate": 1e-9, "monitor": "loss"})
+    still = ("network.options.batch_norm", False)
+    recipe = recipe_of(tmp_path, still, fit={"epochs": 9, "patience": 1, "learning_rate": 1e-30})
     history = fit(recipe, tmp_path / "run")
-    assert len(history) < 9
-    best = min(range(len(history)), key=lambda epoch: history[epoch]["val_loss"])
-    assert [path.name for path in (tmp_path / "run").glob("best-*")] == [f"best-{best}.npz"]
-    assert [w.shape for w in load_weights(tmp_path / "run", best)] == [
+    assert len(history) == 2
+    assert [path.name for path in (tmp_path / "run").glob("best-*")] == ["best-0.npz"]
+    assert [w.shape for w in load_weights(tmp_path / "run", 0)] == [
         w.shape for w in build_network(recipe).weights
     ]
 
@@ -154,8 +155,8 @@ def test_encoders_are_known_by_their_features():
 
 
 def test_deep_supervision_softmax_and_mixed_precision_train(tmp_path):
-    network = {"architecture": "unetpp", "activation": "softmax",
-               "options": {"width": 2, "depth": 2, "batch_norm": False, "deep_supervision": True}}  # fmt: skip
+    options = {"width": 2, "depth": 2, "batch_norm": False, "deep_supervision": True}
+    network = {"architecture": "unetpp", "activation": "softmax", "options": options}
     data = {"0": "road", "1": "roof", "2": "tree", "9": "ignore"}
     classes = [{"name": name} for name in ("road", "roof", "tree")]
     recipe = recipe_of(tmp_path, ("data.shapes.labels", data), classes=classes, network=network,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mini_data import make_mini_data
 from tiny_recipes import write_recipe
 
 import geoseg
@@ -19,7 +18,6 @@ from geoseg.models.bundle import find_bundle
 from geoseg.recipe.recipe import load_recipe
 from geoseg.training.run import table, train
 
-RECIPES = Path(__file__).resolve().parents[2] / "pipelines" / "recipes"
 FILES = {"card.toml", "model.keras", "recipe.toml", "history.json", "history.csv", "scores.json",
          "curves.png", "sheet_val.png", "sheet_test.png", "tensorboard"}  # fmt: skip
 
@@ -132,11 +130,3 @@ def test_killed_and_resumed_it_finishes_with_all_its_epochs(tmp_path):
     assert len(history) == 30
     assert history[-1]["loss"] < history[0]["loss"] / 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "masks", "out", "tiny.toml"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_every_recipe_has_a_tiny_run(path, tmp_path):
-    make_mini_data(tmp_path / "data")
-    done = train(path, tmp_path / "out", variant="tiny", changes=[("root", str(tmp_path / "data"))])[0]
-    assert done.epochs >= 1

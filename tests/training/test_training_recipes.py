@@ -1,0 +1,41 @@
+"""The committed recipes: each is read strictly, and its tiny version trains in seconds."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mini_data import make_mini_data
+
+from geoseg.models.bundle import find_bundle
+from geoseg.recipe.recipe import load_recipe, variants
+from geoseg.training.run import train
+
+RECIPES = sorted((Path(__file__).resolve().parents[2] / "pipelines" / "recipes").glob("*.toml"))
+SEEDS = {"pets_unet", "pets_mobilenetv2", "buildings_unetpp", "trees_unetpp", "compare_unet_segnet"}
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory):
+    return make_mini_data(tmp_path_factory.mktemp("mini"))
+
+
+def test_every_seed_lives_on():
+    assert {path.stem for path in RECIPES} >= SEEDS | {"street_unet_128"}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_and_its_variants_are_valid_and_named_after_the_file(path):
+    for variant in variants(path):
+        recipe = load_recipe(path, variant=variant)
+        assert recipe.name == (f"{path.stem}-{variant}" if variant else path.stem)
+        assert recipe.source
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_its_tiny_version_lowers_the_loss_and_ends_with_a_bundle(path, mini, tmp_path):
+    changes = [("root", str(mini)), ("fit.epochs", 3), ("fit.precision", "float32"), ("fit.patience", 0)]
+    (done,) = train(path, tmp_path / "bundle", changes=changes, variant="tiny")
+    losses = [epoch["loss"] for epoch in json.loads((tmp_path / "bundle" / "history.json").read_text())]
+    assert len(losses) == done.epochs == 3
+    assert min(losses[1:]) < losses[0]
+    assert find_bundle(tmp_path / "bundle").card.parameters == done.parameters
