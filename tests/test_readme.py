@@ -20,6 +20,22 @@ COMMANDS = [
     if re.match(r"geoseg \w+ .*#|geoseg \w+ +#", line)
 ]
 
+RECIPE = """
+name = "mine"
+source = "the README"
+classes = [{name = "building"}]
+network = {architecture = "unet", options = {width = 2, depth = 2}}
+patches = {size = 64}
+fit = {epochs = 1}
+
+[[data]]
+name = "here"
+images = "scenes/*.tif"
+polygons = "buildings.gpkg"
+split = {by = "scenes/(.*)", val = ["two"]}
+labels = {0 = "background", 1 = "building"}
+"""
+
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
@@ -35,6 +51,7 @@ def workplace(tmp_path_factory):
                 crop.write(file.read(window=window))
     truth = geopandas.read_file(ROOT / "sample_data" / "suburb_truth.geojson")
     truth[truth["class"] == "building"].to_file(folder / "buildings.gpkg")
+    (folder / "recipe.toml").write_text(RECIPE)
     return folder
 
 
