@@ -20,7 +20,7 @@ from geoseg.runtime.keras_engine import device
 from geoseg.runtime.machine import fast_precision
 from geoseg.training.average import Average
 from geoseg.training.dataset import Batch, Dataset, loader, open_part
-from geoseg.training.log import EventFile
+from geoseg.training.log import event_file
 from geoseg.training.losses import LossFunction, loss
 from geoseg.training.network import build_network, prediction_patches, pretrained_layers
 from geoseg.training.schedule import History, Record, best_epoch, learning_rate, should_stop
@@ -90,13 +90,13 @@ def fit(
         _restore(learner, state)
     total = recipe.fit.epochs * (len(train) + len(val))
     progress(len(history) * (len(train) + len(val)), total)
-    events = EventFile(folder / "tensorboard")
-    while not should_stop(recipe.fit, history):
-        record = _epoch(learner, train, val, history, folder, lambda done: progress(done, total))
-        history.append(record)
-        save_state(folder, recipe, _state(learner, history), best_epoch(recipe.fit, history))
-        events.write(len(history), {_tag(name): value for name, value in record.items()})
-        log.info("epoch %d: %s", len(history), ", ".join(f"{k} {v:.4g}" for k, v in record.items()))
+    with event_file(folder / "tensorboard") as write:
+        while not should_stop(recipe.fit, history):
+            record = _epoch(learner, train, val, history, folder, lambda done: progress(done, total))
+            history.append(record)
+            save_state(folder, recipe, _state(learner, history), best_epoch(recipe.fit, history))
+            write(len(history), {_tag(name): value for name, value in record.items()})
+            log.info("epoch %d: %s", len(history), ", ".join(f"{k} {v:.4g}" for k, v in record.items()))
     return history
 
 

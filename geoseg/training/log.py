@@ -1,79 +1,36 @@
-"""Event files for TensorBoard, without TensorFlow or TensorBoard.
-
-The format is public: a file of TFRecords (length, checksum, bytes, checksum), each a protocol-buffer `Event`
-of which scalars need four fields (tensorflow/core/util/event.proto and framework/summary.proto).
-"""
+"""The event file that TensorBoard shows, written by its own package, without TensorFlow."""
 
 from __future__ import annotations
 
-import struct
 import time
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5  # wire types
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 
-class EventFile:
+class Log(Protocol):
+    """Takes the scalars of a step; names with a slash are grouped by what is before it."""
+
+    def __call__(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Write and flush them."""
+
+
+@contextmanager
+def event_file(folder: Path) -> Iterator[Log]:
     """A new event file in a folder; TensorBoard reads all files of a folder as one run."""
+    writer = EventFileWriter(str(folder))
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        now = time.time()
-        self.path = folder / f"events.out.tfevents.{now:.6f}.geoseg"
-        self._append(_field(1, DOUBLE, struct.pack("<d", now)) + _text(3, "brain.Event:2"))
+    def write(step: int, scalars: Mapping[str, float]) -> None:
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
+        writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+        writer.flush()
 
-    def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Add the scalars of a step; names with a slash are grouped by what is before it."""
-        values = b"".join(
-            _message(1, _text(1, name) + _field(2, FLOAT, struct.pack("<f", value)))
-            for name, value in scalars.items()
-        )
-        event = _field(1, DOUBLE, struct.pack("<d", time.time())) + _field(2, VARINT, _varint(step))
-        self._append(event + _message(5, values))
-
-    def _append(self, event: bytes) -> None:
-        length = struct.pack("<Q", len(event))
-        with self.path.open("ab") as file:
-            file.write(length + _checksum(length) + event + _checksum(event))
-
-
-def _field(number: int, kind: int, content: bytes) -> bytes:
-    return _varint(number << 3 | kind) + content
-
-
-def _message(number: int, content: bytes) -> bytes:
-    return _field(number, BYTES, _varint(len(content)) + content)
-
-
-def _text(number: int, content: str) -> bytes:
-    return _message(number, content.encode())
-
-
-def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the top bit says that more follow."""
-    parts = []
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*parts, value])
-
-
-def _checksum(content: bytes) -> bytes:
-    """CRC-32C, rotated and shifted as TFRecords have it."""
-    table, crc = _table(), 0xFFFFFFFF
-    for byte in content:
-        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-@cache
-def _table() -> tuple[int, ...]:
-    def entry(value: int) -> int:
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        return value
-
-    return tuple(entry(value) for value in range(256))
+    try:
+        yield write
+    finally:
+        writer.close()
