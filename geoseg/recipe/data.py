@@ -71,6 +71,8 @@ class DataSet:
             ("255"), or colours ("#rrggbb") of palette masks. A value that is not listed is an error.
         known: classes that are labelled here; all others are ignored, not background. Those that `labels`
             names when empty.
+        alone: where one of them is, no other class of a sigmoid network is, labelled here or not: a roof
+            is no tree.
         partial: a regular expression for the stems of images whose labels miss some objects: background
             is ignored there.
         exclude: a regular expression for the stems of images to leave out.
@@ -95,6 +97,7 @@ class DataSet:
     point_radius_m: float = 2.0
     labels: Mapping[str, str] = field(default_factory=dict)
     known: tuple[str, ...] = ()
+    alone: bool = False
     partial: str = ""
     exclude: str = ""
     pixel_size_m: float | None = None

@@ -82,7 +82,13 @@ def translate(values: NDArray[Any], codes: Mapping[int, int], where: str, name: 
     return np.array([codes[int(key)] for key in keys], np.uint8)[places]
 
 
-def targets(labels: Labels, known: Sequence[str], classes: Sequence[str], activation: Activation) -> Labels:
+def targets(
+    labels: Labels,
+    known: Sequence[str],
+    classes: Sequence[str],
+    activation: Activation,
+    alone: bool = False,
+) -> Labels:
     """What a network should answer, per class.
 
     Args:
@@ -91,23 +97,25 @@ def targets(labels: Labels, known: Sequence[str], classes: Sequence[str], activa
         classes: all, in channel order.
         activation: with `sigmoid`, a known class is 0 where another one or the background is labelled;
             with `softmax`, exactly one class is 1, or all are ignored.
+        alone: with `sigmoid`, where a known class is, no other is, known or not.
 
     Returns:
         (h, w, classes): 1 yes, 0 no, 255 ignore; a class that is not known is 255.
     """
-    table = _table(tuple(known), tuple(classes), activation)
+    table = _table(tuple(known), tuple(classes), activation, alone)
     return interleave([cv2.LUT(labels, column) for column in table])
 
 
 @lru_cache(64)
-def _table(known: tuple[str, ...], classes: tuple[str, ...], activation: Activation) -> Labels:
+def _table(known: tuple[str, ...], classes: tuple[str, ...], activation: Activation, alone: bool) -> Labels:
     """(classes, 256): the target of each class for each code."""
     table = np.full((len(classes), 256), IGNORE, np.uint8)
     use = np.array([name in known for name in classes])
     for code in range(len(classes) + 1):
         yes = np.arange(1, len(classes) + 1) == code
         if activation == "sigmoid":
-            table[use, code] = yes[use]
+            said = use | (alone and yes[use].any())
+            table[said, code] = yes[said]
         elif yes[use].any():
             table[:, code] = yes
     return table

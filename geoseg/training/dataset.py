@@ -81,8 +81,9 @@ class Dataset:
             pixels = recolored(pixels, self.recipe.augment, place.rng)
         core = slice(margin, margin + size), slice(margin, margin + size)
         pixels, labels = self._filter(pixels, labels != IGNORE)[core], np.ascontiguousarray(labels[core])
-        known = known_classes(self.recipe, place.picture.data)
-        return pixels, targets(labels, known, self.recipe.class_names, self.recipe.network.activation)
+        data, recipe = place.picture.data, self.recipe
+        known = known_classes(recipe, data)
+        return pixels, targets(labels, known, recipe.class_names, recipe.network.activation, data.alone)
 
 
 def open_part(recipe: Recipe, part: Part) -> Dataset:

@@ -207,6 +207,9 @@ def test_targets_say_yes_no_and_ignore():
     both, one = targets(labels, "ab", "ab", "sigmoid")[0], targets(labels, "a", "ab", "sigmoid")[0]
     assert both.tolist() == [[0, 0], [1, 0], [0, 1], [255, 255]]
     assert one.tolist() == [[0, 255], [1, 255], [0, 255], [255, 255]]
+    alone = targets(labels, "a", "ab", "sigmoid", alone=True)[0]
+    assert (alone[..., 0] == one[..., 0]).all()
+    assert (alone[..., 1] == np.where(labels[0] == 1, 0, 255)).all()
     soft = targets(labels, "ab", "ab", "softmax")[0]
     assert soft.tolist() == [[255, 255], [1, 0], [0, 1], [255, 255]]
     assert targets(labels, "a", "a", "sigmoid").shape == (1, 4, 1)
