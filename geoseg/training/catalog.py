@@ -62,6 +62,7 @@ def catalog(recipe: Recipe, part: Part) -> list[Item]:
 
 def _items(recipe: Recipe, data: DataSet, part: Part) -> list[Item]:
     found = _images(recipe, data)
+    _check_masks(recipe, data, {image.parent for image in found.values()})
     keys = [key for key in found if not (data.exclude and re.search(data.exclude, _stem(key)))]
     parts = parts_of(recipe, data, keys, list(found))
     kept = [key for key in keys if parts[key] == part]
@@ -88,6 +89,22 @@ def _images(recipe: Recipe, data: DataSet) -> dict[str, Path]:
             f"data {data.name}: no image matches {recipe.path(data.images)}; mend images or root"
         )
     return files
+
+
+def _check_masks(recipe: Recipe, data: DataSet, folders: set[Path]) -> None:
+    """Refuse a mask that has no image: one of the two was lost or misnamed."""
+    if "{stem}" not in data.masks:
+        return
+    groups = [{folder} for folder in folders] if "{folder}" in data.masks else [folders]
+    for group in groups:
+        template = recipe.path(data.masks.replace("{folder}", min(group).name))
+        before, after = template.name.split("{stem}", 1)
+        images = {path.stem for folder in group for path in folder.iterdir()}
+        for mask in sorted(template.parent.glob(f"{before}*{after}")):
+            if mask.name[len(before) : len(mask.name) - len(after)] not in images:
+                raise RecipeError(
+                    f"data {data.name}: mask {mask} has no image in {min(group)}; add it, or remove the mask"
+                )
 
 
 def _limited(keys: Sequence[str], limit: int) -> list[str]:

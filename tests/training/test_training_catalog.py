@@ -107,6 +107,12 @@ def test_what_is_wrong_is_named_in_one_line(few, change, words):
     assert all(word in str(error.value) for word in words), error.value
 
 
+def test_a_mask_without_its_image_is_named(few):
+    (few / "a_2.png").unlink()
+    with pytest.raises(RecipeError, match=r"mask \S+a_2.png has no image in .+; add it, or remove the mask"):
+        catalog(recipe(few, dataset()), "train")
+
+
 def test_two_images_that_differ_in_their_ending_are_refused(few):
     (few / "a_1.jpg").touch()
     with pytest.raises(RecipeError, match="differ only in their ending"):
