@@ -8,6 +8,8 @@ from mini_data import make_mini_data
 
 from geoseg.models.bundle import find_bundle
 from geoseg.recipe.recipe import load_recipe, variants
+from geoseg.training.losses import loss
+from geoseg.training.network import build_network
 from geoseg.training.run import train
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "pipelines" / "recipes").glob("*.toml"))
@@ -29,6 +31,15 @@ def test_a_recipe_and_its_variants_are_valid_and_named_after_the_file(path):
         recipe = load_recipe(path, variant=variant)
         assert recipe.name == (f"{path.stem}-{variant}" if variant else path.stem)
         assert recipe.source
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_variant_has_a_network_and_a_loss(path):
+    for variant in variants(path):
+        recipe = load_recipe(path, [("network.weights", "")], variant)
+        loss(recipe)
+        if variant.removesuffix("_no_blur") == variant:  # the same network
+            build_network(recipe)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
