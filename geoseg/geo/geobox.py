@@ -157,3 +157,12 @@ def resampled(box: GeoBox, sizes_m: tuple[float, float], tolerance: float = 1.2)
         return box
     height, width = (max(1, round(n * size / wanted)) for n, size in zip(box.shape, native, strict=True))
     return box.zoom_to((height, width))
+
+
+def geobox_of(dataset: Any) -> GeoBox:
+    """The pixel plane of an open rasterio dataset, as its file tells it."""
+    points, crs = dataset.gcps
+    transform = Affine(*dataset.transform[:6])
+    if points and transform.is_identity:
+        return GeoBox(dataset.shape, transform, crs, tuple(points))
+    return GeoBox(dataset.shape, transform, dataset.crs)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.features import geometry_mask
 from rasterio.vrt import WarpedVRT
@@ -24,7 +23,7 @@ from geoseg.errors import SceneError
 from geoseg.geo.bands import choose_bands
 from geoseg.geo.cutline import read_cutline
 from geoseg.geo.gdal import open_raster, translated
-from geoseg.geo.geobox import GeoBox, resampled
+from geoseg.geo.geobox import GeoBox, geobox_of, resampled
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +154,7 @@ def open_scene(
             dataset = stack.enter_context(open_raster(path))
         _check(dataset, path)
         indexes = choose_bands(dataset, bands, bidx, quiet=quiet)
-        box = _geobox(dataset)
+        box = geobox_of(dataset)
         if not (box.georeferenced or quiet):
             log.warning("%s has no georeference: outputs are in pixel coordinates", path)
         elif box.crs is None and not quiet:
@@ -187,14 +186,6 @@ def _check(dataset: Any, path: str | Path) -> None:
             f"{path}: its header claims blocks of {size / 2**30:.0f} GiB ({dataset.count} bands); "
             "the file is damaged, or rewrite it in tiles with gdal_translate -co TILED=YES"
         )
-
-
-def _geobox(dataset: Any) -> GeoBox:
-    points, crs = dataset.gcps
-    transform = Affine(*dataset.transform[:6])
-    if points and transform.is_identity:
-        return GeoBox(dataset.shape, transform, crs, tuple(points))
-    return GeoBox(dataset.shape, transform, dataset.crs)
 
 
 def _views(

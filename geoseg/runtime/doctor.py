@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import sys
 
+from geoseg.core.prefetch import cores
 from geoseg.models.bundle import shipped
 from geoseg.runtime import keras_engine
 
@@ -24,7 +24,7 @@ def diagnose() -> dict[str, str]:
     return {
         "geoseg": _version("geoseg"),
         "python": f"{platform.python_version()} ({sys.platform}, {platform.machine()})",
-        "processor": f"{os.cpu_count()} cores",
+        "processor": f"{cores()} cores",
         "gdal": rasterio.__gdal_version__,
         **{name: _version(name) for name in PACKAGES},
         "models": ", ".join(bundle.card.name for bundle in shipped()) or "none",

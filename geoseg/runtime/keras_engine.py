@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.core.prefetch import cores
 from geoseg.core.stitch import Probabilities
 from geoseg.errors import EngineError
 
@@ -107,7 +108,7 @@ def one_core_a_call() -> int:
     except RuntimeError:
         if threading.get_intra_op_parallelism_threads() != 1:
             return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 Forward = Callable[[NDArray[Any]], Probabilities]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from geoseg.core.prefetch import cores
 from geoseg.runtime.keras_engine import device
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -29,10 +29,9 @@ def fast_precision(backend: str) -> str:
 def machine(backend: str) -> str:
     """Processor, cores, device and backend in one line; nothing that tells whose machine it is."""
     model = re.search(r"model name\s*:\s*(.+)", _cpuinfo())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     where = "" if device(backend) == "CPU" else f", {_accelerator(backend)}"
     version = sys.modules[backend].__version__
-    return f"{cores} cores of {model[1] if model else 'a processor'}{where}, {backend} {version}"
+    return f"{cores()} cores of {model[1] if model else 'a processor'}{where}, {backend} {version}"
 
 
 def _cpuinfo() -> str:

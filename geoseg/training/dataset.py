@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.core.filters import median_blur
+from geoseg.core.prefetch import cores
 from geoseg.recipe.data import Part
 from geoseg.recipe.recipe import Recipe
 from geoseg.training.augment import recolored
@@ -112,7 +112,7 @@ def loader(dataset: Dataset, epoch: int, workers: int = 0, ahead: int = 4) -> It
         workers: threads; 0 for one per core.
         ahead: batches that may wait, finished or in work, beyond one per worker.
     """
-    workers = workers or _cores()
+    workers = workers or cores()
     pool = ThreadPoolExecutor(workers, "geoseg-load")
     try:
         yield _ordered(dataset, epoch, pool, workers + ahead)
@@ -129,8 +129,3 @@ def _ordered(dataset: Dataset, epoch: int, pool: ThreadPoolExecutor, most: int) 
             yield running.popleft().result()
     while running:
         yield running.popleft().result()
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

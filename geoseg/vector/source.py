@@ -14,13 +14,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from affine import Affine
 
 from geoseg.errors import SceneError
 from geoseg.geo.gdal import open_raster, session, translated
-from geoseg.geo.geobox import GeoBox
+from geoseg.geo.geobox import geobox_of
 from geoseg.vector.source_base import Source
 from geoseg.vector.source_classes import chosen
 from geoseg.vector.source_codes import LabelStrip
@@ -90,7 +87,7 @@ def open_raster_source(
     with ExitStack() as stack:
         with translated(SceneError, f"cannot open {path}", "give a raster that GDAL can read"):
             dataset = stack.enter_context(open_raster(path))
-        tags, box = dataset.tags(), placed(_geobox(dataset), dataset.name)
+        tags, box = dataset.tags(), placed(geobox_of(dataset), dataset.name)
         bands = bands_of(dataset, band)
         stack.enter_context(session(dataset))
         value = dataset.nodatavals[bands[0] - 1] if nodata is None else nodata
@@ -102,12 +99,3 @@ def open_raster_source(
             bands=chosen(find(reader, bands, threshold), class_name, str(path)), reader=reader,
             coded=OWN in tags and dataset.dtypes[bands[0] - 1] == "uint8",
         )  # fmt: skip
-
-
-def _geobox(dataset: Any) -> GeoBox:
-    """The pixel plane as the file tells it."""
-    points, crs = dataset.gcps
-    transform = Affine(*dataset.transform[:6])
-    if points and transform.is_identity:
-        return GeoBox(dataset.shape, transform, crs, tuple(points))
-    return GeoBox(dataset.shape, transform, dataset.crs)
