@@ -10,6 +10,7 @@ from typing import Literal
 from geoseg.errors import RecipeError
 
 Part = Literal["train", "val", "test"]
+NOT = "not "  # before a class, in labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,18 @@ class DataSet:
         ignore_polygons: a vector file of areas whose labels are not to be trusted.
         points: a CSV of tree points with columns image, x, y (pixels); labels discs of the value 1.
         point_radius_m: radius of these discs, metres.
-        labels: the meaning of each value of a label: a class, `background` or `ignore`; keys are values
-            ("255"), or colours ("#rrggbb") of palette masks. A value that is not listed is an error.
+        labels: the meaning of each value of a label: a class, `background`, `ignore`, or `not CLASS` where
+            that one is ruled out and nothing is known of the others (sigmoid); keys are values ("255"), or
+            colours ("#rrggbb") of palette masks. A value that is not listed is an error.
         known: classes that are labelled here; all others are ignored, not background. Those that `labels`
             names when empty.
-        alone: where one of them is, no other class of a sigmoid network is, labelled here or not: a roof
-            is no tree.
+        alone: in training, where one of them is no other class of a sigmoid network is, labelled here or
+            not: a roof is no tree.
         partial: a regular expression for the stems of images whose labels miss some objects: background
             is ignored there.
         exclude: a regular expression for the stems of images to leave out.
+        held_out: all images are for test, whatever `split` says: what a network is worth in a place that it
+            never saw.
         pixel_size_m: on the ground, metres; None to take it from the georeference, if there is one.
         bidx: numbers of the bands to read, where files do not name their bands; must fit `network.bands`.
         nodata: value of pixels without data, where files do not say so; they are ignored.
@@ -100,6 +104,7 @@ class DataSet:
     alone: bool = False
     partial: str = ""
     exclude: str = ""
+    held_out: bool = False
     pixel_size_m: float | None = None
     bidx: tuple[int, ...] = ()
     nodata: float | None = None
@@ -120,7 +125,8 @@ class DataSet:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes that are labelled here."""
-        return self.known or tuple(sorted(set(self.labels.values()) - {"background", "ignore"}))
+        named = {name.removeprefix(NOT) for name in self.labels.values()}
+        return self.known or tuple(sorted(named - {"background", "ignore"}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import tomli_w
 
 from geoseg.errors import RecipeError
 from geoseg.models.card import ClassSpec
-from geoseg.recipe.data import Augment, DataSet, Patches
+from geoseg.recipe.data import NOT, Augment, DataSet, Patches
 from geoseg.recipe.fit import Fit, Loss, Network, Publish
 from geoseg.recipe.tables import build
 
@@ -66,7 +66,7 @@ class Recipe:
         if self.network.activation == "sigmoid" and set(names) & set(RESERVED):
             raise RecipeError("a sigmoid network has no class for background or ignore; leave it out")
         for data in self.data:
-            allowed = {*names, *RESERVED}
+            allowed = {*names, *RESERVED, *(f"{NOT}{name}" for name in names)}
             for name in (*data.labels.values(), *data.known):
                 if name not in allowed:
                     raise RecipeError(

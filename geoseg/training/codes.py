@@ -1,7 +1,7 @@
 """What label values mean: from the numbers of a set to geoseg's coding, and from that to targets.
 
 The coding of (h, w) labels is that of class masks: 0 background, 1 … n classes in the recipe's order,
-255 ignore.
+255 ignore; and n + 1 … 2n where the first … last class is ruled out and nothing is known of the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from geoseg.core.mask import NODATA, Activation
 from geoseg.core.planes import interleave
 from geoseg.errors import RecipeError
-from geoseg.recipe.data import DataSet
+from geoseg.recipe.data import NOT, DataSet
 from geoseg.recipe.recipe import Recipe
 
 IGNORE = NODATA
@@ -41,6 +41,7 @@ def coding(recipe: Recipe, data: DataSet, partial: bool = False) -> dict[str, in
         raise RecipeError(f"data {data.name} labels background, which is no class of a softmax network: "
                           "add a class background, or ignore it")  # fmt: skip
     codes = {name: number for number, name in enumerate(names, 1)} | {"ignore": IGNORE}
+    codes |= {f"{NOT}{name}": len(names) + codes[name] for name in names}
     codes["background"] = IGNORE if partial else background
     rest = {} if data.masks else {"0": "background"}
     return {key: codes[name] for key, name in (rest | dict(data.labels)).items()}
@@ -92,7 +93,7 @@ def targets(
     """What a network should answer, per class.
 
     Args:
-        labels: (h, w), 0 background, 1 … n classes, 255 ignore.
+        labels: (h, w), in geoseg's coding.
         known: classes that are labelled in this set.
         classes: all, in channel order.
         activation: with `sigmoid`, a known class is 0 where another one or the background is labelled;
@@ -118,6 +119,9 @@ def _table(known: tuple[str, ...], classes: tuple[str, ...], activation: Activat
             table[said, code] = yes[said]
         elif yes[use].any():
             table[:, code] = yes
+    if activation == "sigmoid":
+        here = np.flatnonzero(use)
+        table[here, len(classes) + 1 + here] = 0
     return table
 
 

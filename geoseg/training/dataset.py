@@ -83,7 +83,8 @@ class Dataset:
         pixels, labels = self._filter(pixels, labels != IGNORE)[core], np.ascontiguousarray(labels[core])
         data, recipe = place.picture.data, self.recipe
         known = known_classes(recipe, data)
-        return pixels, targets(labels, known, recipe.class_names, recipe.network.activation, data.alone)
+        alone = data.alone and place.rng is not None  # a lesson for training, no truth to be scored by
+        return pixels, targets(labels, known, recipe.class_names, recipe.network.activation, alone)
 
 
 def open_part(recipe: Recipe, part: Part) -> Dataset:

@@ -135,7 +135,8 @@ def score_rows(tally: Tally, thresholds: Sequence[float], seed: int = 0) -> list
     Returns:
         For every set, and for all together where there are several: a row of each class with `iou`, `dice`,
         `precision` and `recall`, and one of the class `all` with `accuracy` and the mean `iou`; each score
-        with `…_low` and `…_high`. Four decimals; what cannot be scored is left out.
+        with `…_low` and `…_high`. Four decimals; what cannot be scored is left out, and so is a class that is
+        nowhere in the set.
     """
     groups = tally.sets if len(tally.sets) == 1 else (*tally.sets, ALL)
     return [row for of in groups for row in _rows_of(tally, thresholds, of, seed)]
@@ -143,7 +144,8 @@ def score_rows(tally: Tally, thresholds: Sequence[float], seed: int = 0) -> list
 
 def _rows_of(tally: Tally, thresholds: Sequence[float], of: str, seed: int) -> list[Row]:
     counts = tally.counts(thresholds, of)
-    values = figures(counts.sum(0), tally.exclusive)
+    total = counts.sum(0)
+    values = figures(total, tally.exclusive)
     low, high = bootstrap_interval(counts, lambda sums: figures(sums, tally.exclusive), seed=seed)
     rows: dict[str, Row] = {}
     for place, (name, measure) in enumerate(_labels(tally.classes)):
@@ -151,7 +153,14 @@ def _rows_of(tally: Tally, thresholds: Sequence[float], of: str, seed: int) -> l
         for ending, source in (("", values), ("_low", low), ("_high", high)):
             if not np.isnan(source[place]):
                 row[measure + ending] = round(float(source[place]), 4)
-    return [row for row in rows.values() if len(row) > 3]
+    there = {name for name, n in zip(tally.classes, _true(total, tally.exclusive), strict=True) if n}
+    return [row for name, row in rows.items() if len(row) > 3 and name in {*there, ALL}]
+
+
+def _true(counts: Counts, exclusive: bool) -> Counts:
+    """True pixels of each class."""
+    true: Counts = counts.sum(-1) if exclusive else counts[..., 1, :].sum(-1)
+    return true
 
 
 def _labels(classes: Sequence[str]) -> list[tuple[str, str]]:

@@ -29,8 +29,8 @@ def parts_of(
     Raises:
         RecipeError: a list that is missing or names no image, or a group or image of two parts.
     """
-    if data.split.part is not None:
-        return dict.fromkeys(keys, data.split.part)
+    if part := "test" if data.held_out else data.split.part:
+        return dict.fromkeys(keys, part)
     if data.split.by:
         groups = {key: group_of(data, key) for key in keys}
         parts = _parts_of_groups(recipe, data, {group_of(data, key) for key in known}, set(groups.values()))

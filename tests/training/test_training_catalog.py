@@ -38,6 +38,14 @@ def test_groups_go_to_the_parts_that_name_them(root):
     assert {item.name.split("-")[2] for item in catalog(one, "train") if item.partial} == {"220240"}
 
 
+def test_a_set_that_is_held_out_is_all_for_test(root):
+    kept = banepa()
+    every = {name for part in ("train", "val", "test") for name in names(recipe(root, kept, naip()), part)}
+    one = recipe(root, replace(kept, held_out=True), naip())
+    assert not any("OAM" in name for part in ("train", "val") for name in names(one, part))
+    assert {n for n in names(one, "test") if "OAM" in n} == {n for n in every if "OAM" in n}
+
+
 def test_lists_and_folders_split_too(root):
     assert [len(names(recipe(root, naip()), part)) for part in ("train", "val", "test")] == [14, 5, 5]
     street = dataset(

@@ -216,6 +216,20 @@ def test_targets_say_yes_no_and_ignore():
     assert targets(labels, "abcdefg", "abcdefg", "softmax").shape == (1, 4, 7)
 
 
+def test_a_label_may_rule_out_one_class_and_say_nothing_of_the_others(tmp_path):
+    data = dataset(labels={"0": "background", "3": "not building", "4": "not tree"}, known=("building", "tree"))
+    one = recipe(tmp_path, data, classes=("building", "tree"))
+    codes = coding(one, data)
+    labels = np.array([[codes[key] for key in ("0", "3", "4")]], np.uint8)
+    wanted = [[0, 0], [0, 255], [255, 0]]
+    assert targets(labels, data.classes, one.class_names, "sigmoid")[0].tolist() == wanted
+    only_trees = targets(labels, ["tree"], one.class_names, "sigmoid")[0]
+    assert only_trees.tolist() == [[255, 0], [255, 255], [255, 0]]
+    assert (targets(labels[:, 1:], data.classes, one.class_names, "softmax") == 255).all()
+    with pytest.raises(RecipeError, match="names a class 'not shed'"):
+        recipe(tmp_path, dataset(labels={"0": "not shed"}), classes=("building", "tree"))
+
+
 def test_tiles_of_a_mosaic_are_joined_by_their_numbers(root):
     one = recipe(root, banepa())
     train, val = (pictures(one, catalog(one, part)) for part in ("train", "val"))

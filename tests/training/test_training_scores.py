@@ -71,6 +71,15 @@ def test_rows_have_intervals_around_the_score_and_leave_out_what_is_not_labelled
     assert {"accuracy", "accuracy_low", "accuracy_high"} < set(rows[1])
 
 
+def test_a_class_that_is_nowhere_in_a_set_has_no_row_there():
+    tally = Tally(("a", "b"), exclusive=False)
+    truth = np.zeros((2, 4, 4, 2), np.uint8)
+    truth[:, 0, :, 0], truth[1, 1, :, 1] = 1, 1
+    tally.add(truth, np.full(truth.shape, 0.9), ["x", "y"], ["one", "two"])
+    named = {(row["set"], row["class"]) for row in score_rows(tally, (0.5, 0.5)) if row["class"] != "all"}
+    assert named == {("one", "a"), ("two", "a"), ("two", "b"), ("all", "a"), ("all", "b")}
+
+
 def test_one_tile_has_a_score_and_no_interval():
     targets, given = example(n=2)
     row = score_rows(tallied(targets, given), (0.5, 0.5))[0]

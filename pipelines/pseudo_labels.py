@@ -1,0 +1,145 @@
+"""Fill in what a training set does not label with what a trained network is sure of.
+
+    python pipelines/pseudo_labels.py RECIPE BUNDLE FOLDER SET=METRES ... [--reject FILE] [--distrust SET ...]
+
+RECIPE names the sets and what they label, BUNDLE is the teacher (a model of the same two classes), and
+SET=METRES are the sets to fill in with the ground pixel size the teacher works at. FOLDER/SET/STEM.png are
+masks of all their images:
+
+    0 neither class, 1 first class, 2 second class, 3 not the first, 4 not the second, 255 nothing is known
+
+Labels of the set stand. A class that it does not label is there where the teacher gives it at least 0.75, and
+is not where it gives at most 0.12. Only training images are filled in; those whose stem is a line of the
+--reject file are not, because somebody looked and the teacher was wrong there. In the sets named after
+--distrust, whose labels miss objects, background that the teacher takes for a labelled class with 0.6 or more
+is unknown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.filters import Valid
+from geoseg.core.grid import Grid
+from geoseg.core.patches import ArraySource
+from geoseg.core.window import whole
+from geoseg.models.bundle import Bundle, find_bundle
+from geoseg.pipeline import segment
+from geoseg.recipe.data import DataSet, Part
+from geoseg.recipe.recipe import Recipe, load_recipe
+from geoseg.runtime.choose import load_engine
+from geoseg.runtime.engine import Engine
+from geoseg.runtime.tta import augmented
+from geoseg.training.catalog import catalog
+from geoseg.training.codes import IGNORE, Labels, targets
+from geoseg.training.decode import decode
+from geoseg.training.pictures import Picture, pictures
+
+YES, NO, DOUBT = 0.75, 0.12, 0.6  # probabilities: surely there, surely not, and too much for a background
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Ask = Callable[[Bytes, Valid, tuple[float, float] | None], Floats]
+
+
+def read(recipe: Recipe, picture: Picture) -> tuple[Bytes, Valid, Labels]:
+    """Pixels, validity and labels of a picture."""
+    pixels = np.zeros((*picture.shape, len(recipe.network.bands)), np.uint8)
+    valid, labels = np.zeros(picture.shape, bool), np.full(picture.shape, IGNORE, np.uint8)
+    for tile in picture.tiles:
+        here = tile.window.within(whole(picture.shape))
+        pixels[here], valid[here], labels[here] = decode(recipe, tile.item, whole(tile.window.shape))
+    return pixels, valid, labels
+
+
+def ask(
+    engine: Engine, metres: float, pixels: Bytes, valid: Valid, pixel_m: tuple[float, float] | None
+) -> Floats:
+    """The teacher's probabilities (h, w, classes) of pixels that it sees at `metres`."""
+    height, width = valid.shape
+    factor = pixel_m[0] / metres if pixel_m else 1.0
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    has_data = cv2.resize(valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    patch = min(512, -(-max(size) // engine.stride) * engine.stride)
+    grid = Grid(has_data.shape, patch, patch // 4 // engine.stride * engine.stride, engine.stride)
+    strips = segment(ArraySource(resized, has_data), engine, grid)
+    found = np.concatenate([strip.probabilities for strip in strips])
+    return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def filled(states: Labels, found: Floats, distrusted: Sequence[int]) -> Labels:
+    """What is known of each class (1 yes, 0 no, 255 nothing) with the teacher's word where nothing was."""
+    said = np.select([found >= YES, found <= NO], [1, 0], IGNORE).astype(np.uint8)
+    result = np.where(states == IGNORE, said, states)
+    for channel in distrusted:
+        doubted = (states[..., channel] == 0) & (found[..., channel] >= DOUBT)
+        result[..., channel][doubted] = IGNORE
+    return result
+
+
+def coded(states: Labels) -> Labels:
+    """States (h, w, 2) as the values of a mask."""
+    first, second = states[..., 0], states[..., 1]
+    found = [(first == 1) & (second != 1), (second == 1) & (first != 1), (first == 0) & (second == 0),
+             (first == 0) & (second == IGNORE), (second == 0) & (first == IGNORE)]  # fmt: skip
+    return np.select(found, [1, 2, 0, 3, 4], IGNORE).astype(np.uint8)
+
+
+def label_set(
+    recipe: Recipe, data: DataSet, ask_teacher: Ask, reject: set[str], distrust: bool
+) -> Iterator[tuple[str, Labels]]:
+    """The names of a set's images with their masks."""
+    distrusted = [recipe.class_names.index(name) for name in data.classes] if distrust else []
+    for part in PARTS:
+        items = [item for item in catalog(recipe, part) if item.data is data]
+        for picture in pictures(recipe, items):
+            pixels, valid, labels = read(recipe, picture)
+            truth = targets(labels, data.classes, recipe.class_names, recipe.network.activation, data.alone)
+            both = truth
+            if part == "train" and any(tile.item.name not in reject for tile in picture.tiles):
+                both = filled(truth, ask_teacher(pixels, valid, picture.pixel_m), distrusted)
+            for tile in picture.tiles:
+                here = tile.window.within(whole(picture.shape))
+                states = (truth if tile.item.name in reject else both)[here]
+                yield tile.item.name, np.where(valid[here], coded(states), IGNORE).astype(np.uint8)
+
+
+def teacher(bundle: Bundle) -> Engine:
+    """The bundle's network, averaged over four views."""
+    return augmented(load_engine(bundle), "flips")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the masks of the sets that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("bundle")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("sets", nargs="+", metavar="SET=METRES")
+    parser.add_argument("--reject", type=Path)
+    parser.add_argument("--distrust", nargs="*", default=[])
+    given = parser.parse_args(arguments)
+    recipe, engine = load_recipe(given.recipe), teacher(find_bundle(given.bundle))
+    reject = set(given.reject.read_text(encoding="utf-8").split()) if given.reject else set()
+    for name, _, metres in (text.partition("=") for text in given.sets):
+        data = next(data for data in recipe.data if data.name == name)
+        folder = given.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for stem, mask in label_set(
+            recipe, data, partial(ask, engine, float(metres)), reject, name in given.distrust
+        ):
+            if not cv2.imwrite(str(folder / f"{stem}.png"), mask):
+                raise OSError(f"cannot write {folder / stem}.png; make room")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
