@@ -1,6 +1,6 @@
 """Fill in what a training set does not label with what a trained network is sure of.
 
-    python pipelines/pseudo_labels.py RECIPE BUNDLE FOLDER SET=METRES ... [--reject FILE] [--distrust SET ...]
+    python pipelines/pseudo_labels.py RECIPE BUNDLE FOLDER SET=METRES ... [--only SET=FILE] [--distrust SET]
 
 RECIPE names the sets and what they label, BUNDLE is the teacher (a model of the same two classes), and
 SET=METRES are the sets to fill in with the ground pixel size the teacher works at. FOLDER/SET/STEM.png are
@@ -9,8 +9,8 @@ masks of all their images:
     0 neither class, 1 first class, 2 second class, 3 not the first, 4 not the second, 255 nothing is known
 
 Labels of the set stand. A class that it does not label is there where the teacher gives it at least 0.75, and
-is not where it gives at most 0.12. Only training images are filled in; those whose stem is a line of the
---reject file are not, because somebody looked and the teacher was wrong there. In the sets named after
+is not where it gives at most 0.25. Only training images are filled in; of a set with --only, those whose stems
+the file lists, a line each: somebody looked and the teacher was right there. In the sets named after
 --distrust, whose labels miss objects, background that the teacher takes for a labelled class with 0.6 or more
 is unknown.
 """
@@ -37,27 +37,16 @@ from geoseg.recipe.data import DataSet, Part
 from geoseg.recipe.recipe import Recipe, load_recipe
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
-from geoseg.runtime.tta import augmented
 from geoseg.training.catalog import catalog
 from geoseg.training.codes import IGNORE, Labels, targets
-from geoseg.training.decode import decode
-from geoseg.training.pictures import Picture, pictures
+from geoseg.training.pictures import pictures
+from geoseg.training.samples import joined
 
-YES, NO, DOUBT = 0.75, 0.12, 0.6  # probabilities: surely there, surely not, and too much for a background
+YES, NO, DOUBT = 0.75, 0.25, 0.6  # probabilities: surely there, surely not, and too much for a background
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Ask = Callable[[Bytes, Valid, tuple[float, float] | None], Floats]
-
-
-def read(recipe: Recipe, picture: Picture) -> tuple[Bytes, Valid, Labels]:
-    """Pixels, validity and labels of a picture."""
-    pixels = np.zeros((*picture.shape, len(recipe.network.bands)), np.uint8)
-    valid, labels = np.zeros(picture.shape, bool), np.full(picture.shape, IGNORE, np.uint8)
-    for tile in picture.tiles:
-        here = tile.window.within(whole(picture.shape))
-        pixels[here], valid[here], labels[here] = decode(recipe, tile.item, whole(tile.window.shape))
-    return pixels, valid, labels
 
 
 def ask(
@@ -95,27 +84,28 @@ def coded(states: Labels) -> Labels:
 
 
 def label_set(
-    recipe: Recipe, data: DataSet, ask_teacher: Ask, reject: set[str], distrust: bool
+    recipe: Recipe, data: DataSet, ask_teacher: Ask, only: set[str] | None, distrust: bool
 ) -> Iterator[tuple[str, Labels]]:
     """The names of a set's images with their masks."""
     distrusted = [recipe.class_names.index(name) for name in data.classes] if distrust else []
     for part in PARTS:
         items = [item for item in catalog(recipe, part) if item.data is data]
         for picture in pictures(recipe, items):
-            pixels, valid, labels = read(recipe, picture)
+            pixels, valid, labels = joined(recipe, picture, whole(picture.shape))
             truth = targets(labels, data.classes, recipe.class_names, recipe.network.activation, data.alone)
             both = truth
-            if part == "train" and any(tile.item.name not in reject for tile in picture.tiles):
+            chosen = [part == "train" and (only is None or tile.item.name in only) for tile in picture.tiles]
+            if any(chosen):
                 both = filled(truth, ask_teacher(pixels, valid, picture.pixel_m), distrusted)
-            for tile in picture.tiles:
+            for tile, use in zip(picture.tiles, chosen, strict=True):
                 here = tile.window.within(whole(picture.shape))
-                states = (truth if tile.item.name in reject else both)[here]
+                states = (both if use else truth)[here]
                 yield tile.item.name, np.where(valid[here], coded(states), IGNORE).astype(np.uint8)
 
 
 def teacher(bundle: Bundle) -> Engine:
-    """The bundle's network, averaged over four views."""
-    return augmented(load_engine(bundle), "flips")
+    """The bundle's network, a patch a call: most pictures are no larger."""
+    return load_engine(bundle, batch_size=1)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -125,17 +115,18 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("bundle")
     parser.add_argument("folder", type=Path)
     parser.add_argument("sets", nargs="+", metavar="SET=METRES")
-    parser.add_argument("--reject", type=Path)
+    parser.add_argument("--only", nargs="*", default=[], metavar="SET=FILE")
     parser.add_argument("--distrust", nargs="*", default=[])
     given = parser.parse_args(arguments)
     recipe, engine = load_recipe(given.recipe), teacher(find_bundle(given.bundle))
-    reject = set(given.reject.read_text(encoding="utf-8").split()) if given.reject else set()
+    lists = {name: Path(file) for name, _, file in (text.partition("=") for text in given.only)}
+    only = {name: set(path.read_text(encoding="utf-8").split()) for name, path in lists.items()}
     for name, _, metres in (text.partition("=") for text in given.sets):
         data = next(data for data in recipe.data if data.name == name)
         folder = given.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         for stem, mask in label_set(
-            recipe, data, partial(ask, engine, float(metres)), reject, name in given.distrust
+            recipe, data, partial(ask, engine, float(metres)), only.get(name), name in given.distrust
         ):
             if not cv2.imwrite(str(folder / f"{stem}.png"), mask):
                 raise OSError(f"cannot write {folder / stem}.png; make room")

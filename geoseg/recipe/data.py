@@ -139,6 +139,7 @@ class Patches:
         pixel_sizes_m: training patches have a random ground pixel size in this range, but none finer than
             half an image's own; None to keep the images' own pixels.
         val_pixel_size_m: of validation and test patches; None for the middle (geometric) of the range.
+            Images with coarser pixels keep these.
         per_epoch: training patches an epoch; 0 for as many as cover every image once.
         median_kernel: side of the median filter that prediction will use too, pixels; 0 for none.
     """

@@ -151,7 +151,9 @@ def _scale(patches: Patches, picture: Picture) -> Scale:
     size = patches.val_pixel_size_m
     if size is None and patches.pixel_sizes_m:
         size = math.sqrt(patches.pixel_sizes_m[0] * patches.pixel_sizes_m[1])
-    return _scaled(size, picture)
+    wanted = _scaled(size, picture)
+    own = max(1.0, 1 / min(wanted))  # coarser pictures keep their own pixels, as they do at prediction
+    return wanted[0] * own, wanted[1] * own
 
 
 def _scaled(size_m: float | None, picture: Picture) -> Scale:

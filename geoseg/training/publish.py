@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from geoseg.core.thresholds import best_thresholds
 from geoseg.models.bundle import save_bundle
@@ -21,6 +22,7 @@ from geoseg.recipe.data import Part
 from geoseg.recipe.recipe import Recipe
 from geoseg.report.curves import draw_curves
 from geoseg.report.sheets import Example, draw_sheet
+from geoseg.runtime.agreement import prove
 from geoseg.runtime.machine import machine
 from geoseg.staging import staged_folder
 from geoseg.training.dataset import open_part
@@ -74,7 +76,8 @@ def publish(recipe: Recipe, history: History, work: Path, target: Path, overwrit
     thresholds = [spec.threshold for spec in classes]
     rows = {each.part: score_rows(each.measured.tally, thresholds, recipe.seed) for each in held}
     with staged_folder(target, overwrite) as draft:
-        save_bundle(model, make_card(recipe, model, classes, rows), draft)
+        bundle = save_bundle(model, make_card(recipe, model, classes, rows), draft)
+        prove(bundle, np.stack([example.pixels for each in held for example in each.examples]))
         portable = replace(recipe, root=os.path.relpath(recipe.root, target))
         (draft / RECIPE).write_text(portable.to_toml(), encoding="utf-8")
         _write_history(history, draft)

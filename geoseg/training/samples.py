@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.core.filters import FILL_MARGIN, fill_invalid
+from geoseg.core.filters import FILL_MARGIN, Valid, fill_invalid
 from geoseg.core.window import Window, whole
 from geoseg.recipe.recipe import Recipe
 from geoseg.training.cache import ByteCache
@@ -64,17 +64,25 @@ class Reader:
 
     def _read(self, picture: Picture, window: Window) -> Sample:
         outer = window.expand(FILL_MARGIN).clip(picture.shape)
-        pixels = np.full((*outer.shape, len(self.recipe.network.bands)), NEUTRAL, np.uint8)
-        valid, labels = np.zeros(outer.shape, bool), np.full(outer.shape, IGNORE, np.uint8)
-        for tile in picture.touching(outer):
-            part = tile.window.intersect(outer)
-            inner = Window(part.row - tile.window.row, part.col - tile.window.col, *part.shape)
-            here = part.within(outer)
-            pixels[here], valid[here], labels[here] = decode(self.recipe, tile.item, inner)
+        pixels, valid, labels = joined(self.recipe, picture, outer)
         pixels = fill_invalid(pixels, valid, NEUTRAL)
         if self.side:
             return shrunk(pixels, labels, self.side)
         return Sample(outer, halved(pixels, self.halvings), labels)
+
+
+def joined(
+    recipe: Recipe, picture: Picture, window: Window
+) -> tuple[NDArray[np.uint8], Valid, Labels]:
+    """Pixels, validity and labels of a window, from all its tiles; see `decode`. Nothing has no data."""
+    pixels = np.full((*window.shape, len(recipe.network.bands)), NEUTRAL, np.uint8)
+    valid, labels = np.zeros(window.shape, bool), np.full(window.shape, IGNORE, np.uint8)
+    for tile in picture.touching(window):
+        part = tile.window.intersect(window)
+        inner = Window(part.row - tile.window.row, part.col - tile.window.col, *part.shape)
+        here = part.within(window)
+        pixels[here], valid[here], labels[here] = decode(recipe, tile.item, inner)
+    return pixels, valid, labels
 
 
 def halved(pixels: NDArray[np.uint8], times: int) -> tuple[NDArray[np.uint8], ...]:
