@@ -9,16 +9,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from geoseg.api import predict, tile, train
+    from geoseg.api import batch, predict, tile, train
     from geoseg.errors import GeosegError
     from geoseg.evaluation.run import evaluate
     from geoseg.polygons import vectorize
 
 __version__ = "0.1.0"
-__all__ = ["GeosegError", "evaluate", "predict", "tile", "train", "vectorize"]
+__all__ = ["GeosegError", "batch", "evaluate", "predict", "tile", "train", "vectorize"]
 
 _HOMES = {
     "GeosegError": "geoseg.errors",
+    "batch": "geoseg.api",
     "evaluate": "geoseg.evaluation.run",
     "predict": "geoseg.api",
     "tile": "geoseg.api",

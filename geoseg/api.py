@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,11 +15,13 @@ from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
 from geoseg.prediction import Progress, Result, predict_scene
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
-from geoseg.runtime.keras_engine import device, import_keras
+from geoseg.runtime.keras_engine import start_keras
 from geoseg.settings import Settings, Stitch, Tta, resolve
 from geoseg.survey import with_measured_halo
 
 if TYPE_CHECKING:
+    from geoseg.bulk.executors import Executor
+    from geoseg.bulk.summary import Summary
     from geoseg.training.run import Trained
 
 
@@ -43,6 +46,7 @@ def load(
     tta: Tta = "none",
     tolerance: float = 1e-3,
     engine: str = "auto",
+    precision: str = "auto",
     batch_size: int | None = None,
     level: int | None = None,
     example: SceneJob | None = None,
@@ -60,12 +64,16 @@ def load(
         res: `model`, `native` or metres.
         tta: `none`, `flips` or `d4`.
         tolerance: largest error of a probability that `crop` may leave, measured on `example`.
-        engine: `auto` or `tensorflow`.
+        engine: `auto`, `tensorflow`, `openvino` or `onnx`.
+        precision: `auto`, or what to compute in: `float32`, or a faster one that the model's card allows.
         batch_size: patches per call of the network.
         level: head at which a UNet++ with deep supervision is cut off, 1 for L1; None for all of it.
         example: the scene on which `crop` measures its halo.
     """
-    bundle = find_bundle(model) if level is None else find_bundle(model).at_level(level)
+    bundle = find_bundle(model)
+    if level is not None:
+        start_keras()
+        bundle = bundle.at_level(level)
     settings = resolve(
         bundle.card, stitch=stitch, patch_size=patch_size, overlap=overlap, median_kernel=median_blur,
         threshold=threshold, res=res, tta=tta,
@@ -73,9 +81,10 @@ def load(
     if stitch == "crop" and example is not None:
         settings = with_measured_halo(settings, example, bundle, tolerance)
     settings.grid((1, 1))  # says now whether the numbers fit, before anything is loaded
-    return Loaded(
-        bundle, settings, load_engine(bundle, engine, patch_size=settings.patch_size, batch_size=batch_size)
+    ready = load_engine(
+        bundle, engine, precision=precision, patch_size=settings.patch_size, batch_size=batch_size
     )
+    return Loaded(bundle, settings, ready)
 
 
 def predict(
@@ -128,6 +137,60 @@ def predict(
     return predict_scene(job, ready.bundle, ready.settings, ready.engine, progress)
 
 
+def batch(
+    sources: str | Path | Sequence[str | Path],
+    folder: str | Path,
+    *,
+    model: str | Path = DEFAULT,
+    executor: Executor = "serial",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    resources: Mapping[str, float] | None = None,
+    shard: str | None = None,
+    attempts: int = 3,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = lambda done, total: None,
+    **options: Any,
+) -> Summary:
+    """Segment many scenes, or one too large for a machine, into masks, probabilities and polygons.
+
+    A script that uses worker processes keeps its own calls under `if __name__ == "__main__":`.
+
+    Args:
+        sources: files, folders, globs, lists (.txt, .csv) or names of GDAL's, see `bulk.sources.expand`.
+        folder: of the outputs, `NAME_mask.tif` and so on, with the plan, the journal and the account.
+        model: a bundle's name or folder.
+        executor: `serial` for this process, `processes` for some of its own, or `dask`.
+        workers: processes on this machine, each on its share of the cores.
+        scheduler: address of a Dask scheduler; None for a cluster on this machine.
+        resources: what a Dask worker must declare to be given networks to run, e.g. GPU: 1.
+        shard: `I/N`, every N-th job from the I-th on; a run without it joins what the shards did.
+        attempts: how often a job is tried.
+        resume: go on with the run in `folder`, which must have been asked for the same.
+        overwrite: begin again and replace outputs.
+        progress: called with the numbers of pixels finished since the last call and of all.
+        **options: `probabilities` and `polygons` (True or a format), `chunk` (4096 px), `layout` (`whole`, or
+            `chunks` to leave them under a VRT), and as in `predict` and `load`.
+
+    Returns:
+        The account; single jobs may have failed.
+
+    Raises:
+        GeosegError: when nothing can be done at all.
+    """
+    from geoseg.bulk.executors import open_crew
+    from geoseg.bulk.folder import Shard, open_folder
+    from geoseg.bulk.request import prepare
+    from geoseg.bulk.run import run
+
+    plan = prepare(sources, folder, model=model, **options)
+    part = Shard.parse(shard)
+    place, plan = open_folder(Path(folder), plan, part, resume=resume, overwrite=overwrite)
+    crew = partial(open_crew, executor, workers, scheduler, resources)
+    return run(plan, place, crew, attempts=attempts, progress=progress)
+
+
 def tile(scene: str | Path, folder: str | Path, **options: Any) -> int:
     """Cut a scene into patch files for training, with an index; the options are those of `TileJob`.
 
@@ -143,7 +206,7 @@ def train(recipe: str | Path, output: str | Path | None = None, **options: Any) 
     Returns:
         What came out: folders, scores, times.
     """
-    device(import_keras().backend.backend())  # starts the framework quietly, before anything needs it
+    start_keras()
     from geoseg.training import run
 
     return run.train(recipe, output, **options)

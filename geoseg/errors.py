@@ -8,6 +8,7 @@
     ├── BundleError             a model bundle is missing, incomplete, altered or does not fit the scene
     ├── RecipeError             a training recipe, or data that do not fit it
     ├── EngineError             an inference engine is absent or failed
+    ├── BatchError              a batch's sources, run folder or workers do not fit or cannot be reached
     └── OutputError             an output exists already, cannot be written, or its options are wrong
 
 A message says what was wrong, what was got and what to do about it, in one line.
@@ -44,6 +45,10 @@ class RecipeError(GeosegError, ValueError):
 
 class EngineError(GeosegError, RuntimeError):
     """An inference engine is absent or failed."""
+
+
+class BatchError(GeosegError, RuntimeError):
+    """A batch's sources, run folder or workers do not fit, or cannot be reached."""
 
 
 class OutputError(GeosegError, OSError):

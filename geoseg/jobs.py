@@ -30,6 +30,7 @@ class SceneJob:
         bidx: band numbers to use; None to find them by name.
         nodata: a value that means no data, beside the file's own.
         bounds: left, bottom, right, top in the scene's CRS; None for the whole scene.
+        window: pixels of the scene as its model sees it, instead of `bounds`: a chunk of a batch.
         cutline: a vector file outside whose polygons nothing is predicted.
         options: COG creation options.
         max_memory: bytes to stay within.
@@ -44,6 +45,7 @@ class SceneJob:
     bidx: tuple[int, ...] | None = None
     nodata: float | None = None
     bounds: tuple[float, float, float, float] | None = None
+    window: Window | None = None
     cutline: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     max_memory: int = DEFAULT_LIMIT
@@ -66,8 +68,13 @@ def open_job(job: SceneJob, bundle: Bundle, settings: Settings) -> Iterator[tupl
         sizes_m=settings.pixel_sizes_m,
         cutline=job.cutline,
     ) as scene:
-        box = scene.geobox
-        yield scene, box.window_of(job.bounds) if job.bounds else box.whole()
+        yield scene, _area(job, scene)
+
+
+def _area(job: SceneJob, scene: Scene) -> Window:
+    if job.window is not None:
+        return job.window.clip(scene.shape)
+    return scene.geobox.window_of(job.bounds) if job.bounds else scene.geobox.whole()
 
 
 def planned(grid: Grid, areas: Iterable[Window]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyogrio.raw  # noqa: F401 - before TensorFlow, whose own SQLite leaves GeoPackages without an index
 from numpy.typing import NDArray
 
 import geoseg

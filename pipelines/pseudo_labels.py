@@ -9,8 +9,8 @@ masks of all their images:
     0 neither class, 1 first class, 2 second class, 3 not the first, 4 not the second, 255 nothing is known
 
 Labels of the set stand. A class that it does not label is there where the teacher gives it at least 0.75, and
-is not where it gives at most 0.25. Only training images are filled in; of a set with --only, those whose stems
-the file lists, a line each: somebody looked and the teacher was right there. In the sets named after
+is not where it gives at most 0.25. Only training images are filled in; of a set with --only, those whose
+stems the file lists, a line each: somebody looked and the teacher was right. In the sets named after
 --distrust, whose labels miss objects, background that the teacher takes for a labelled class with 0.6 or more
 is unknown.
 """

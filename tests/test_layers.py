@@ -19,7 +19,7 @@ ROWS = [
     {"runtime", "recipe", "settings"},
     {"training", "evaluation", "pipeline", "memory", "outputs", "jobs", "polygons", "prediction", "survey",
      "report", "synth"},
-    {"batch", "api"},
+    {"bulk", "api"},
     {"cli"},
 ]  # fmt: skip
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}
@@ -34,7 +34,7 @@ LIBRARIES = {
     "core": ARRAYS,
     "geo": ARRAYS | {"rasterio", "pyproj", "affine", "geopandas", "shapely"},
     "vector": ARRAYS | VECTORS | {"pyproj", "affine", "rasterio"},
-    "models": {"keras", "numpy", "tomli_w"},
+    "models": {"keras", "numpy", "onnx", "tomli_w"},
     "runtime": {"numpy", "keras", "tensorflow", "jax", "openvino", "onnxruntime", "rasterio"},
     "recipe": {"tomli_w"},
     "settings": set(),
@@ -42,18 +42,19 @@ LIBRARIES = {
     "evaluation": ARRAYS | VECTORS | {"rasterio", "affine"},
     "pipeline": {"numpy"},
     "memory": set(),
-    "outputs": {"numpy"},
+    "outputs": {"numpy", "pyogrio"},
     "jobs": set(),
     "prediction": {"numpy"},
     "survey": {"numpy"},
     "polygons": {"numpy", "shapely"},
     "report": ARRAYS | VECTORS | {"matplotlib", "bokeh", "rasterio"},
     "synth": {"numpy", "cv2", "shapely", "geopandas", "rasterio"},
-    "batch": ARRAYS | VECTORS | {"dask", "distributed", "rasterio", "affine", "pyproj"},
+    "bulk": {"numpy", "PIL", "pyarrow", "pyproj", "rasterio", "distributed"},
     "api": set(),
     "cli": {"click", "tqdm"},
 }
-INSIDE_FUNCTIONS = {"cli": {"tqdm"}}  # libraries that a folder may not import at module level
+# libraries that a folder may not import at module level
+INSIDE_FUNCTIONS = {"cli": {"tqdm"}, "bulk": {"distributed", "PIL"}}
 HEAVY = {
     "keras",
     "tensorflow",
@@ -61,8 +62,10 @@ HEAVY = {
     "rasterio",
     "geopandas",
     "openvino",
+    "onnx",
     "onnxruntime",
     "dask",
+    "distributed",
     "matplotlib",
 }
 
@@ -150,7 +153,7 @@ def test_every_module_imports_its_own_row_or_lower_and_its_folders_libraries():
     ("geoseg.models.unet", "import tensorflow as tf", "models may import only"),
     ("geoseg.training.fit", "from jax import numpy", "training may import only"),
     ("geoseg.pipeline", "import geoseg.cli.predict", "row 6 (cli) is above row 4 (pipeline)"),
-    ("geoseg.batch.run", "from geoseg import predict", "from the module that defines them"),
+    ("geoseg.bulk.run", "from geoseg import predict", "from the module that defines them"),
     ("geoseg.cli.bar", "from tqdm import tqdm", "inside functions only"),
     ("geoseg.cli.bar", "def f():\n    from tqdm import tqdm", None),
     ("geoseg.cli.bar", "import geoseg\nfrom geoseg import __version__\nimport json", None),

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import geoseg
-from geoseg.cli import doctor, evaluate, model, predict, synth, tile, train, vectorize
+from geoseg.cli import batch, doctor, evaluate, model, predict, synth, tile, train, vectorize
 from geoseg.errors import GeosegError
 
 INTERRUPTED = 130
@@ -65,6 +65,7 @@ def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
 
 for command in (
     predict.command,
+    batch.command,
     vectorize.command,
     tile.command,
     train.command,

@@ -15,6 +15,8 @@ from geoseg.cli.progress import bar
 from geoseg.errors import GeosegError, OutputError
 
 SOME_FAILED = 3
+ENGINES = ("tensorflow", "openvino", "onnx")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".parquet")
 
 
@@ -66,7 +68,20 @@ FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".par
 @click.option(
     "--level", type=click.IntRange(1), help="Cut a UNet++ off at its head L1, L2 …: faster, less accurate."
 )
-@click.option("--engine", type=click.Choice(["auto", "tensorflow"]), default="auto", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", *ENGINES]),
+    default="auto",
+    show_default=True,
+    help="What runs the network; geoseg doctor says what auto is here.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", *PRECISIONS]),
+    default="auto",
+    show_default=True,
+    help="What it computes in; auto is the fastest that the processor has and the model's card allows.",
+)
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Patches per call; chosen for the device by default."
 )

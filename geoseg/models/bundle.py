@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import BundleError
+from geoseg.errors import BundleError, ModelError
 from geoseg.models.card import Card, read_card
 
 BUNDLED = Path(__file__).resolve().parent.parent / "bundles"
 DEFAULT = "buildings-trees"
+CARD_FILE = "card.toml"
 KERAS_FILE = "model.keras"
+ONNX_FILE = "model.onnx"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +97,10 @@ def find_bundle(name: str | Path) -> Bundle:
         BundleError: when there is none.
     """
     for folder in (Path(name), BUNDLED / str(name)):
-        if (folder / "card.toml").is_file():
-            return Bundle(folder, read_card(folder / "card.toml"))
+        if (folder / CARD_FILE).is_file():
+            return Bundle(folder, read_card(folder / CARD_FILE))
     if Path(name).is_dir():
-        read_card(Path(name) / "card.toml")
+        read_card(Path(name) / CARD_FILE)
     known = ", ".join(bundle.card.name for bundle in shipped())
     raise BundleError(f"no model {name}: it is neither a bundle folder nor one of: {known}")
 
@@ -106,19 +111,39 @@ def shipped() -> Iterator[Bundle]:
         yield Bundle(path.parent, read_card(path))
 
 
-def save_bundle(model: Any, card: Card, folder: Path) -> Bundle:
-    """Write a Keras model and its card as a bundle; stride, halo and parameters are taken from the model."""
+def save_bundle(model: Any, card: Card, folder: Path, *, half: bool = False) -> Bundle:
+    """Write a Keras model and its card as a bundle; stride, halo and parameters are taken from the model.
+
+    A network with a layer that has no ONNX form is saved without `model.onnx`, and runs on TensorFlow.
+
+    Args:
+        model: the network.
+        card: what is known of it.
+        folder: the bundle's; made if absent.
+        half: round the model's kernels to float16, in place, for files of half the size.
+    """
+    from geoseg.models.compact import round_weights, squeeze
+    from geoseg.models.export import add_onnx
     from geoseg.models.footprint import footprint
 
     folder.mkdir(parents=True, exist_ok=True)
+    if half:
+        round_weights(model)
     model.save(folder / KERAS_FILE)
+    if half:
+        squeeze(folder / KERAS_FILE)
     prints = footprint(model)
     full = replace(
         card, parameters=model.count_params(), stride=prints.stride, halo=prints.halo,
         files={KERAS_FILE: sha256(folder / KERAS_FILE)},
     )  # fmt: skip
-    (folder / "card.toml").write_text(full.to_toml(), encoding="utf-8")
-    return Bundle(folder, full)
+    (folder / CARD_FILE).write_text(full.to_toml(), encoding="utf-8")
+    bundle = Bundle(folder, full)
+    try:
+        return add_onnx(bundle, model, half=half)
+    except ModelError as error:
+        log.warning("%s is saved without %s: %s", card.name, ONNX_FILE, error)
+        return bundle
 
 
 def sha256(path: Path) -> str:

@@ -13,6 +13,7 @@ import tomli_w
 
 from geoseg.errors import BundleError
 
+PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # slowest first
 WHOLE = ("parameters", "patch_size", "overlap", "median_kernel", "stride", "halo")
 Profile = Literal["building", "tree", "generic"]
 
@@ -73,6 +74,8 @@ class Card:
         training: data sets with their licences.
         scores: held-out scores by set.
         limits: known failures, one sentence each.
+        precisions: what it may be computed in: proved to leave the masks as they are (see
+            `runtime.agreement`).
         files: sha256 by file name.
     """
 
@@ -94,6 +97,7 @@ class Card:
     training: tuple[Mapping[str, str], ...] = ()
     scores: tuple[Mapping[str, Any], ...] = ()
     limits: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ("float32",)
     files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,6 +112,9 @@ class Card:
         for name in WHOLE:
             if not isinstance(value := getattr(self, name), int) or value < 0:
                 raise BundleError(f"card of {self.name}: {name} is a whole number from 0 up, got {value!r}")
+        if "float32" not in self.precisions or set(self.precisions) - set(PRECISIONS):
+            raise BundleError(f"card of {self.name}: precisions are float32 and others of "
+                              f"{', '.join(PRECISIONS)}, got {self.precisions}")  # fmt: skip
         small, large = self.pixel_sizes_m
         if not 0 < small <= large:
             raise BundleError(f"card of {self.name}: pixel sizes rise from above 0, got {small} to {large}")

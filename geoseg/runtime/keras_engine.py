@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geoseg.core.prefetch import cores
 from geoseg.core.stitch import Probabilities
 from geoseg.errors import EngineError
+from geoseg.runtime.parts import Forward, in_parts
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,13 @@ def import_keras() -> Any:
     return keras
 
 
+def start_keras() -> Any:
+    """Keras, with the framework's complaints about devices that are not there behind it."""
+    keras = import_keras()
+    device(keras.backend.backend())
+    return keras
+
+
 class KerasEngine:
     """Runs a Keras model on batches of one shape, compiled once; halves the batch when memory runs out.
 
@@ -63,7 +71,7 @@ class KerasEngine:
         """See `Engine`. Larger batches than `batch_size` are run in parts."""
         size = self.batch_size
         try:
-            parts = [self._forward(_padded(batch[i : i + size], size)) for i in range(0, len(batch), size)]
+            return in_parts(self._forward, batch, size)
         except self._exhausted as error:
             if size == 1:
                 raise EngineError(
@@ -73,12 +81,6 @@ class KerasEngine:
             self.batch_size = size // 2
             log.warning("out of memory with %d patches a batch; going on with %d", size, self.batch_size)
             return self(batch)
-        return np.concatenate(parts)[: len(batch)] if len(parts) > 1 else parts[0][: len(batch)]
-
-
-def _padded(batch: NDArray[Any], size: int) -> NDArray[Any]:
-    missing = size - len(batch)
-    return np.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1)) if missing else batch
 
 
 def device(backend: str) -> str:
@@ -109,9 +111,6 @@ def one_core_a_call() -> int:
         if threading.get_intra_op_parallelism_threads() != 1:
             return 1
     return cores()
-
-
-Forward = Callable[[NDArray[Any]], Probabilities]
 
 
 def _compiled(model: Any, backend: str) -> tuple[Forward, type[Exception]]:

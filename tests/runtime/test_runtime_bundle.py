@@ -51,7 +51,8 @@ def test_saving_measures_the_model_instead_of_believing_the_card(tiny_bundle, tm
     assert (card.stride, card.parameters) == (2, 7 * 7 * 3 * 5 + 5 + 5 * 2 + 2)
     assert card.halo >= 4
     assert find_bundle(tmp_path / "b").card == card
-    assert card.files == {"model.keras": sha256(tmp_path / "b" / "model.keras")}
+    names = ("model.keras", "model.onnx")
+    assert card.files == {name: sha256(tmp_path / "b" / name) for name in names}
 
 
 def test_an_altered_file_is_refused(copied):
@@ -110,6 +111,8 @@ CHANGES = {
     "pixel size 0": lambda table: table.update(pixel_sizes_m=[0.0, 0.1]),
     "classes are text": lambda table: table.update(classes="building"),
     "classes are numbers": lambda table: table.update(classes=[1, 2]),
+    "unknown precision": lambda table: table.update(precisions=["float32", "posit8"]),
+    "no float32": lambda table: table.update(precisions=["bfloat16"]),
     "stride is text": lambda table: table.update(stride="many"),
 }
 

@@ -107,7 +107,7 @@ def test_a_model_with_several_heads_answers_with_its_last():
 
 
 def test_an_engine_that_is_not_there_is_refused(tiny_bundle):
-    with pytest.raises(EngineError, match="auto or tensorflow"):
+    with pytest.raises(EngineError, match="choose auto or one of: tensorflow"):
         load_engine(tiny_bundle, "abacus")
 
 

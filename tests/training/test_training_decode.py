@@ -217,10 +217,11 @@ def test_targets_say_yes_no_and_ignore():
 
 
 def test_a_label_may_rule_out_one_class_and_say_nothing_of_the_others(tmp_path):
-    data = dataset(labels={"0": "background", "3": "not building", "4": "not tree"}, known=("building", "tree"))
+    labels = {"0": "background", "3": "not building", "4": "not tree"}
+    data = dataset(labels=labels, known=("building", "tree"))
     one = recipe(tmp_path, data, classes=("building", "tree"))
     codes = coding(one, data)
-    labels = np.array([[codes[key] for key in ("0", "3", "4")]], np.uint8)
+    labels = np.array([[codes[key] for key in labels]], np.uint8)
     wanted = [[0, 0], [0, 255], [255, 0]]
     assert targets(labels, data.classes, one.class_names, "sigmoid")[0].tolist() == wanted
     only_trees = targets(labels, ["tree"], one.class_names, "sigmoid")[0]

@@ -18,8 +18,8 @@ from geoseg.models.bundle import find_bundle
 from geoseg.recipe.recipe import load_recipe
 from geoseg.training.run import table, train
 
-FILES = {"card.toml", "model.keras", "model.onnx", "recipe.toml", "history.json", "history.csv", "scores.json",
-         "curves.png", "sheet_val.png", "sheet_test.png", "tensorboard"}  # fmt: skip
+FILES = {"card.toml", "model.keras", "model.onnx", "recipe.toml", "history.json", "history.csv",
+         "scores.json", "curves.png", "sheet_val.png", "sheet_test.png", "tensorboard"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

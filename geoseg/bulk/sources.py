@@ -1,0 +1,157 @@
+"""What the user calls a source, as named scenes that GDAL opens."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from geoseg.errors import BatchError
+
+ENDINGS = frozenset(
+    (".tif", ".tiff", ".vrt", ".jp2", ".j2k", ".img", ".png", ".jpg", ".jpeg", ".webp", ".bil", ".bsq",
+     ".ecw", ".sid", ".ntf", ".nitf", ".gti")
+)  # fmt: skip
+LISTS = (".txt", ".csv")
+COLUMNS = ("scene", "source", "path", "file", "filename", "location", "url", "href")  # of a list's header
+STORES = {
+    "http": "/vsicurl/http://", "https": "/vsicurl/https://", "s3": "/vsis3/", "gs": "/vsigs/",
+    "az": "/vsiaz/", "abfs": "/vsiadls/",
+}  # fmt: skip
+
+# GDAL asks again when a server stumbles, and forgets what it was told, so that a job can be tried again
+RETRIES = {
+    "GDAL_HTTP_MAX_RETRY": "4", "GDAL_HTTP_RETRY_DELAY": "1",
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsiadls/",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A scene of a batch.
+
+    Attributes:
+        name: of its outputs, maybe with folders: `town/north` for `town/north_mask.tif`.
+        dataset: what GDAL opens; files by their absolute path.
+    """
+
+    name: str
+    dataset: str
+
+
+def expand(sources: Iterable[str | Path], *, without: Path | None = None) -> list[Source]:
+    """The scenes of files, folders, globs, lists and names of GDAL's, in this order.
+
+    A folder is searched with all below it, and its scenes keep their sub-folders in their names. A list is a
+    .txt with a source a line (# for a remark), or a .csv whose column is called scene, path, file or url, or
+    is the first one; what it names is looked for from the list's own folder. `s3://`, `gs://`, `az://` and
+    `https://` become names of GDAL's, and what GDAL knows as `/vsi…` or `DRIVER:…` stays as it is.
+
+    Args:
+        sources: in any mixture.
+        without: a folder whose files are no scenes: that of the outputs, when it lies among the sources.
+
+    Raises:
+        BatchError: when there is nothing behind a source, or two scenes would have one name.
+    """
+    found = [scene for source in sources for scene in _expand(str(source), Path(), without)]
+    _check_names(found)
+    return found
+
+
+def _expand(source: str, base: Path, without: Path | None) -> Iterator[Source]:
+    if "{z}" in source:
+        yield from _tiles(source)
+        return
+    path = base / source
+    if remote := _remote(source, path):
+        yield Source(_name(remote), remote)
+    elif path.is_dir():
+        yield from _folder(path, without)
+    elif path.suffix.lower() in LISTS and path.is_file():
+        for entry in _entries(path):
+            yield from _expand(entry, path.parent, without)
+    elif path.is_file():
+        yield Source(_name(path.name), str(path.absolute()))
+    elif matches := sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207 - Path takes no absolute one
+        for match in matches:
+            yield from _expand(match, Path(), without)
+    else:
+        raise BatchError(f"there is nothing at {source}; give files, folders, globs, lists or GDAL's names")
+
+
+def _tiles(source: str) -> Iterator[Source]:
+    """Map tiles as one scene: the place where their GDAL name will be made."""
+    raise BatchError(
+        f"{source}: map tiles are no sources yet; describe them in GDAL's XML for TMS and give that file"
+    )
+
+
+def _remote(source: str, path: Path) -> str | None:
+    """A name that only GDAL can resolve, as GDAL wants it; None for files."""
+    kind, separator, rest = source.partition("://")
+    if separator and kind.lower() in STORES:
+        return STORES[kind.lower()] + rest
+    gdals = re.match(r"/vsi\w+/|[A-Za-z]\w+:", source) and not path.exists()
+    return source if gdals else None
+
+
+def _folder(folder: Path, without: Path | None) -> Iterator[Source]:
+    """The rasters in a folder and below, in alphabetical order; nothing hidden."""
+    top, spared = folder.absolute(), without and without.absolute()
+    paths = [path for path in _walk(top, spared) if path.suffix.lower() in ENDINGS]
+    if not paths:
+        raise BatchError(f"there is no raster in the folder {folder}; give another folder, or the files")
+    for path in paths:
+        name = path.relative_to(top)
+        yield Source(str(PurePosixPath(*map(_clean, name.parent.parts), _name(name.name))), str(path))
+
+
+def _walk(top: Path, without: Path | None) -> Iterator[Path]:
+    for here, folders, files in os.walk(top):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and Path(here, f) != without)
+        yield from (Path(here, file) for file in sorted(files) if not file.startswith("."))
+
+
+def _entries(path: Path) -> list[str]:
+    """What a list names."""
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix.lower() == ".txt":
+        lines = (line.strip() for line in text.splitlines())
+        return [line for line in lines if line and not line.startswith("#")]
+    rows = [row for row in csv.reader(text.splitlines()) if row]
+    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    column = next((head.index(name) for name in COLUMNS if name in head), None)
+    return [row[column or 0].strip() for row in rows[column is not None :]]
+
+
+def _name(dataset: str) -> str:
+    """The stem of a file's or an address's last part."""
+    last = re.split(r"[/\\]", dataset.split("?")[0].rstrip("/"))[-1]
+    return _clean(Path(last).stem)
+
+
+def _clean(text: str) -> str:
+    """Characters that any file system takes."""
+    return re.sub(r"[^\w.\-+ ]+", "_", text)
+
+
+def _check_names(scenes: list[Source]) -> None:
+    if not scenes:
+        raise BatchError("the sources name no scene; give files, folders, globs or lists")
+    by_name = defaultdict[str, list[str]](list)
+    for scene in scenes:
+        by_name[scene.name.casefold()].append(scene.dataset)
+    twice = next((datasets for datasets in by_name.values() if len(datasets) > 1), None)
+    if twice is None:
+        return
+    if twice[0] == twice[1]:
+        raise BatchError(f"{twice[0]} is given twice; give each scene once")
+    raise BatchError(
+        f"{twice[0]} and {twice[1]} would have outputs of one name; rename one, or give the folder above them"
+    )

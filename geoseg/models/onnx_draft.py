@@ -1,0 +1,79 @@
+"""An ONNX graph while it is drawn: nodes, weights, and names that cannot clash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+LARGE = 256  # values from which a float16 copy is worth its Cast
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+@dataclass(slots=True)
+class Draft:
+    """Nodes in order and the constants that they use.
+
+    Attributes:
+        scope: what the next results are named after.
+        nodes: in an order in which they can be computed.
+        weights: constants by name.
+    """
+
+    scope: str = "input"
+    nodes: list[NodeProto] = field(default_factory=list)
+    weights: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node and return the name of its one result."""
+        result = self._name()
+        self.nodes.append(helper.make_node(kind, list(inputs), [result], result, **attributes))
+        return result
+
+    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+        """Add a constant and return its name."""
+        name = self._name()
+        self.weights[name] = np.ascontiguousarray(values, dtype)
+        return name
+
+    def before(self, scope: str) -> list[str]:
+        """The scopes that one needs, with itself; none when it is not there."""
+        sources = {node.output[0]: node for node in self.nodes}
+        queue = [node for node in self.nodes if _scope(node) == scope]
+        found: dict[str, NodeProto] = {}
+        while queue:
+            node = queue.pop()
+            if node.name not in found:
+                found[node.name] = node
+                queue += [sources[name] for name in node.input if name in sources]
+        return sorted({_scope(node) for node in found.values()})
+
+    def finish(self, half: bool) -> tuple[list[NodeProto], list[TensorProto]]:
+        """Nodes and weights for the file.
+
+        Args:
+            half: store large weights as float16; a Cast that runtimes fold when they load makes them
+                float32 again.
+        """
+        casts, stored = [], []
+        for name, array in self.weights.items():
+            short = half and _fits_half(array)
+            label = f"{name}/half" if short else name
+            stored.append(numpy_helper.from_array(array.astype(np.float16) if short else array, label))
+            if short:
+                casts.append(helper.make_node("Cast", [label], [name], name, to=TensorProto.FLOAT))
+        return casts + self.nodes, stored
+
+    def _name(self) -> str:
+        return f"{self.scope}/{len(self.nodes) + len(self.weights)}"
+
+
+def _scope(node: NodeProto) -> str:
+    return str(node.name).split("/")[0]
+
+
+def _fits_half(array: NDArray[Any]) -> bool:
+    return array.dtype == np.float32 and array.size >= LARGE and float(np.abs(array).max()) <= LARGEST_HALF

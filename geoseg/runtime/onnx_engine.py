@@ -1,0 +1,69 @@
+"""ONNX Runtime: the bundle's `model.onnx` on the processor, or on the GPU that its build knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.prefetch import cores
+from geoseg.core.stitch import Probabilities
+from geoseg.errors import EngineError
+from geoseg.runtime.parts import in_parts
+
+CPU = "CPUExecutionProvider"
+GPUS = (
+    "CUDAExecutionProvider",
+    "DmlExecutionProvider",
+    "CoreMLExecutionProvider",
+)  # the first one there is used
+FATAL = 3  # of its log levels: say nothing below errors
+
+
+class OnnxEngine:
+    """Runs an ONNX file; calls may come from several threads at once.
+
+    On the processor every call runs on one core and as many calls as there are cores at once, as for
+    TensorFlow. Attributes are those of `runtime.engine.Engine`.
+    """
+
+    def __init__(self, file: Path, *, classes: int, stride: int, halo: int, batch_size: int) -> None:
+        self.classes, self.stride, self.halo, self.batch_size = classes, stride, halo, batch_size
+        self._session = _session(file)
+        device = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        self.streams = cores() if device == "CPU" else 1
+        self.name = f"onnx ({device})"
+
+    def __call__(self, batch: NDArray[Any]) -> Probabilities:
+        """See `Engine`. Larger batches than `batch_size` are run in parts."""
+        return in_parts(self._forward, batch, self.batch_size)
+
+    def _forward(self, batch: NDArray[Any]) -> Probabilities:
+        answer: Probabilities = self._session.run(None, {"pixels": batch.astype(np.float32, copy=False)})[0]
+        return answer
+
+
+def providers() -> list[str]:
+    """What this build of ONNX Runtime offers of what we use, best first."""
+    import onnxruntime
+
+    there = onnxruntime.get_available_providers()
+    return [*[name for name in GPUS if name in there][:1], CPU]
+
+
+def _session(file: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=providers())
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EngineError(
+            f"ONNX Runtime cannot load {file}: {reason}; write it anew with geoseg model add-onnx"
+        ) from error

@@ -1,0 +1,139 @@
+"""OpenVINO: the bundle's `model.onnx` on the processor, in float32 or bfloat16."""
+
+from __future__ import annotations
+
+import json
+import queue
+import tempfile
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.core.prefetch import cores
+from geoseg.core.stitch import Probabilities
+from geoseg.errors import EngineError
+from geoseg.runtime.parts import in_parts
+
+HINTS = {"float32": "f32", "bfloat16": "bf16"}
+KEEP = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16"}  # bf16 heeds it too
+Pool = queue.SimpleQueue[Any]
+Kind = tuple[tuple[int, ...], str]
+
+
+class OpenVinoEngine:
+    """Runs an ONNX file; calls may come from several threads at once, each on a core of its own.
+
+    The network is compiled when the first batch of a shape and type comes. Attributes are those of
+    `runtime.engine.Engine`.
+    """
+
+    def __init__(
+        self, file: Path, *, classes: int, stride: int, halo: int, batch_size: int, precision: str = "float32"
+    ) -> None:
+        self.classes, self.stride, self.halo, self.batch_size = classes, stride, halo, batch_size
+        self.streams = cores()
+        self.name = f"openvino (CPU, {precision})"
+        self._precision = precision
+        self._core = _core()
+        self._model = _read(self._core, file, precision)
+        self._pools: dict[Kind, Pool] = {}
+        self._compiling = threading.Lock()
+
+    def __call__(self, batch: NDArray[Any]) -> Probabilities:
+        """See `Engine`. Larger batches than `batch_size` are run in parts."""
+        return in_parts(self._forward, batch, self.batch_size)
+
+    def _forward(self, batch: NDArray[Any]) -> Probabilities:
+        pool = self._pool((batch.shape, batch.dtype.name))
+        request = pool.get()
+        try:
+            answer: Probabilities = request.infer({0: batch}, share_inputs=True, share_outputs=False)[0]
+        finally:
+            pool.put(request)
+        return answer  # a copy: the next call writes where it came from
+
+    def _pool(self, kind: Kind) -> Pool:
+        """Requests of the network compiled for batches of this shape and type, one for each stream."""
+        with self._compiling:
+            if kind not in self._pools:
+                compiled = self._compiled(*kind)
+                pool: Pool = queue.SimpleQueue()
+                for _ in range(self.streams):
+                    pool.put(compiled.create_infer_request())
+                self._pools[kind] = pool
+            return self._pools[kind]
+
+    def _compiled(self, shape: tuple[int, ...], dtype: str) -> Any:
+        import openvino
+        from openvino.preprocess import PrePostProcessor
+
+        model = self._model.clone()
+        try:
+            model.reshape(list(shape))
+            steps = PrePostProcessor(model)
+            steps.input().tensor().set_element_type(openvino.Type(np.dtype(dtype)))
+            options = {
+                "INFERENCE_PRECISION_HINT": HINTS[self._precision],
+                "NUM_STREAMS": self.streams,
+                "INFERENCE_NUM_THREADS": self.streams,
+            }
+            return self._core.compile_model(steps.build(), "CPU", options)
+        except RuntimeError as error:
+            raise EngineError(
+                f"OpenVINO cannot run the model on batches {shape} of {dtype}: {_short(error)}; "
+                "use another --patch-size or --engine tensorflow"
+            ) from error
+
+
+def precisions() -> tuple[str, ...]:
+    """What this processor computes without emulation, of what we use."""
+    able = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ("float32", "bfloat16") if "BF16" in able else ("float32",)
+
+
+def _core() -> Any:
+    import openvino
+
+    return openvino.Core()
+
+
+def _read(core: Any, file: Path, precision: str) -> Any:
+    """The network, with the layers marked that its file wants in float32."""
+    try:
+        model = core.read_model(file)
+    except RuntimeError as error:
+        raise EngineError(
+            f"OpenVINO cannot load {file}: {_short(error)}; write it anew with geoseg model add-onnx"
+        ) from error
+    place = ["framework", "float32_layers"]  # where OpenVINO puts ONNX metadata
+    delicate = json.loads(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else []
+    return _marked(core, model, delicate) if delicate and precision != "float32" else model
+
+
+def _marked(core: Any, model: Any, layers: Sequence[str]) -> Any:
+    """The model with some layers kept in float32.
+
+    The mark is a C++ object that Python cannot make; in OpenVINO's own file format it is a line of text.
+    """
+    import openvino
+
+    wanted = set(layers)
+    with tempfile.TemporaryDirectory(prefix="geoseg-") as folder:
+        text, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
+        openvino.serialize(model, text, weights)
+        tree = ET.parse(text)
+        for layer in tree.getroot().iter("layer"):
+            name, kind = layer.get("name", ""), layer.get("type")
+            if name.split("/")[0] in wanted and kind not in ("Const", "Parameter", "Result"):
+                notes = layer.find("rt_info")
+                ET.SubElement(ET.SubElement(layer, "rt_info") if notes is None else notes, "attribute", KEEP)
+        return core.read_model(ET.tostring(tree.getroot()), weights.read_bytes())
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

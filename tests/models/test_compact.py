@@ -1,0 +1,69 @@
+import zipfile
+
+import numpy as np
+import pytest
+
+from geoseg.models.bundle import find_bundle, save_bundle
+from geoseg.models.card import Card, ClassSpec
+from geoseg.models.compact import round_weights, squeeze
+from geoseg.models.unet import build_unet
+from geoseg.runtime.choose import load_engine
+
+
+@pytest.fixture
+def model():
+    model = build_unet(classes=2, width=8, depth=2)
+    rng = np.random.default_rng(1)
+    model.set_weights([w + rng.normal(0, 0.05, w.shape).astype(np.float32) ** 2 for w in model.get_weights()])
+    return model
+
+
+def card():
+    return Card(
+        "tiny", "A test.", "CC0-1.0", (), "unet", 0, "sigmoid", ("red", "green", "blue"), (0.1, 1.0),
+        32, 8, 0, 1, 0, (ClassSpec("building"), ClassSpec("tree")),
+    )  # fmt: skip
+
+
+def test_rounded_kernels_fit_float16_and_the_rest_keeps_its_bits(model):
+    before = model.get_weights()
+    round_weights(model)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        if old.ndim < 2:
+            assert np.array_equal(old, new)
+        else:
+            assert np.array_equal(new, new.astype(np.float16).astype(np.float32))
+            np.testing.assert_allclose(new, old, rtol=2**-11, atol=2**-25)
+            assert not np.array_equal(old, new)
+
+
+def test_a_kernel_that_float16_cannot_hold_is_left_alone(model):
+    kernel = next(v for v in model.weights if len(v.shape) == 4)
+    kernel.assign(np.full(kernel.shape, 1e6, np.float32))
+    round_weights(model)
+    assert (np.asarray(kernel) == 1e6).all()
+
+
+def test_half_a_bundle_is_half_as_large_and_its_files_agree(model, tmp_path):
+    whole = save_bundle(model, card(), tmp_path / "whole")
+    small = save_bundle(model, card(), tmp_path / "small", half=True)
+    for name in ("model.keras", "model.onnx"):
+        sizes = [(tmp_path / folder / name).stat().st_size for folder in ("small", "whole")]
+        assert sizes[0] < 0.75 * sizes[1], name
+    patches = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    exact = load_engine(whole, "tensorflow")(patches)
+    for engine in ("tensorflow", "openvino"):
+        found = load_engine(find_bundle(tmp_path / "small"), engine, precision="float32")(patches)
+        assert 0 < np.abs(found - exact).max() < 5e-3
+    assert small.card.files == find_bundle(tmp_path / "small").card.files
+
+
+def test_the_same_weights_are_squeezed_to_the_same_bytes(model, tmp_path):
+    for name in "ab":
+        model.save(tmp_path / f"{name}.keras")
+        squeeze(tmp_path / f"{name}.keras")
+    a, b = (zipfile.ZipFile(tmp_path / f"{name}.keras") for name in "ab")
+    assert [(i.filename, i.date_time) for i in a.infolist()] == [
+        (i.filename, i.date_time) for i in b.infolist()
+    ]
+    assert all(a.read(name) == b.read(name) for name in a.namelist() if name != "metadata.json")
