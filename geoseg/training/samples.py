@@ -71,9 +71,7 @@ class Reader:
         return Sample(outer, halved(pixels, self.halvings), labels)
 
 
-def joined(
-    recipe: Recipe, picture: Picture, window: Window
-) -> tuple[NDArray[np.uint8], Valid, Labels]:
+def joined(recipe: Recipe, picture: Picture, window: Window) -> tuple[NDArray[np.uint8], Valid, Labels]:
     """Pixels, validity and labels of a window, from all its tiles; see `decode`. Nothing has no data."""
     pixels = np.full((*window.shape, len(recipe.network.bands)), NEUTRAL, np.uint8)
     valid, labels = np.zeros(window.shape, bool), np.full(window.shape, IGNORE, np.uint8)
