@@ -145,7 +145,7 @@ def _calibrated(recipe: Recipe, val: Measured) -> tuple[ClassSpec, ...]:
     """The classes with the thresholds that do best on validation data, if the recipe asks for them."""
     if not recipe.publish.calibrate or recipe.network.activation == "softmax":
         return recipe.classes
-    best = best_thresholds(val.tally.total)
+    best = best_thresholds(val.tally.by_set)
     return tuple(replace(spec, threshold=t) for spec, t in zip(recipe.classes, best, strict=True))
 
 

@@ -62,10 +62,9 @@ class Tally:
         return tuple(sorted({name for name, _ in self.tiles}))
 
     @property
-    def total(self) -> Counts:
-        """The counts of all tiles together."""
-        total: Counts = self._stack(ALL).sum(axis=0)
-        return total
+    def by_set(self) -> Counts:
+        """The counts of each set, in the order of `sets`."""
+        return np.stack([self._stack(name).sum(axis=0) for name in self.sets])
 
     def counts(self, thresholds: Sequence[float], of: str = ALL) -> Counts:
         """Confusion matrices by tile.

@@ -46,7 +46,7 @@ def test_softmax_scores_the_likeliest_class():
     targets[:, 0] = 255
     tally = tallied(targets, given, exclusive=True, classes=("a", "b", "c"))
     truth, guess = numbers[:, 1:], given.argmax(-1)[:, 1:]
-    assert tally.total[1, 2] == ((truth == 1) & (guess == 2)).sum()
+    assert tally.by_set.sum(0)[1, 2] == ((truth == 1) & (guess == 2)).sum()
     assert summary(tally, ())["accuracy"] == pytest.approx((truth == guess).mean())
 
 
@@ -105,6 +105,22 @@ def test_thresholds_without_truth_stay_in_the_middle_and_a_gap_is_split():
     assert best_thresholds(nothing) == (0.5,)
     nothing[0, 0, 40] = nothing[0, 1, 200] = 9
     assert best_thresholds(nothing) == pytest.approx((120 / 256,), abs=1 / 256)
+
+
+def test_every_set_has_the_same_say_in_a_threshold_and_none_where_the_class_is_not():
+    small, large = np.zeros((2, 1, 2, 256), int)
+    small[0, 0, 100], small[0, 1, 150] = 10, 10  # best above 100
+    large[0, 0, 30], large[0, 1, [50, 90]] = (
+        10_000,
+        5_000,
+    )  # best above 30, and almost as good where small is best
+    large[0, 1, 200] = 100_000
+    empty = np.zeros((1, 2, 256), int)
+    empty[0, 0, :] = 7
+    both = np.stack([small, large, empty])
+    assert best_thresholds(both)[0] == pytest.approx((101 + 150) / 2 / 256, abs=1 / 256)
+    assert best_thresholds(both.sum(0)) == best_thresholds(both.sum(0)[None])
+    assert best_thresholds(both.sum(0))[0] < 0.36
 
 
 def test_a_probability_on_the_threshold_is_a_yes():
