@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from geoseg.geo.tile_search import TileChoices, as_scenes
 from geoseg.geo.tiling import TileJob, cut_tiles
 from geoseg.jobs import SceneJob
 from geoseg.memory import DEFAULT_LIMIT
@@ -99,6 +100,9 @@ def predict(
     nodata: float | None = None,
     bounds: tuple[float, float, float, float] | None = None,
     cutline: str | Path | None = None,
+    zoom: int | None = None,
+    tms: bool = False,
+    tile_cache: str | Path | None = None,
     creation_options: Mapping[str, str] | None = None,
     max_memory: int = DEFAULT_LIMIT,
     overwrite: bool = False,
@@ -108,7 +112,7 @@ def predict(
     """Segment one scene into a class mask, and probabilities if asked for, as Cloud-Optimized GeoTIFFs.
 
     Args:
-        scene: anything GDAL opens.
+        scene: anything GDAL opens, a folder of z/x/y map tiles, an .mbtiles file, or an address of tiles.
         output: the class mask; `SCENE_mask.tif` in the current folder when None.
         model: a bundle's name or folder, or what `load` returned.
         probabilities: where to write probabilities.
@@ -116,8 +120,11 @@ def predict(
         probability_dtype: `uint8` for round(254·p), or `float32`.
         bidx: band numbers in the model's order; found by their names when None.
         nodata: a value that means no data, beside the file's own.
-        bounds: left, bottom, right, top in the scene's CRS.
+        bounds: left, bottom, right, top in the scene's CRS, in degrees for map tiles.
         cutline: a vector file outside whose polygons nothing is predicted.
+        zoom: of map tiles; for this and the next two see `tile_search.TileChoices`.
+        tms: see there.
+        tile_cache: see there.
         creation_options: of GDAL's COG driver.
         max_memory: bytes to stay within.
         overwrite: replace outputs that exist.
@@ -127,8 +134,10 @@ def predict(
     Raises:
         GeosegError: one line that says what was wrong, what was got and what to do.
     """
+    tiles = TileChoices(zoom, bounds, _path(cutline), tms, _path(tile_cache))
+    (scene,), bounds = as_scenes([str(scene)], tiles)
     job = SceneJob(
-        scene=str(scene), mask=_path(output) or default_mask(scene), probabilities=_path(probabilities),
+        scene=scene, mask=_path(output) or default_mask(scene), probabilities=_path(probabilities),
         polygons=_path(polygons), probability_dtype=probability_dtype, bidx=tuple(bidx) if bidx else None,
         nodata=nodata, bounds=bounds, cutline=_path(cutline), options=dict(creation_options or {}),
         max_memory=max_memory, overwrite=overwrite,
@@ -158,7 +167,8 @@ def batch(
     A script that uses worker processes keeps its own calls under `if __name__ == "__main__":`.
 
     Args:
-        sources: files, folders, globs, lists (.txt, .csv) or names of GDAL's, see `bulk.sources.expand`.
+        sources: files, folders, globs, lists (.txt, .csv), map tiles or names of GDAL's, see
+            `bulk.sources.expand`.
         folder: of the outputs, `NAME_mask.tif` and so on, with the plan, the journal and the account.
         model: a bundle's name or folder.
         executor: `serial` for this process, `processes` for some of its own, or `dask`.

@@ -133,8 +133,15 @@ def _counted(mask: np.ndarray, classes: int) -> dict[int, int]:
 def _check(job: SceneJob) -> None:
     """Never write over the scene."""
     for output in job.outputs:
-        if output.exists() and Path(job.scene).exists() and output.samefile(job.scene):
+        if _same(output, job.scene):
             raise OutputError(f"{output} is the scene itself; give the output another name")
+
+
+def _same(output: Path, scene: str) -> bool:
+    try:
+        return output.samefile(scene)
+    except OSError:  # one is not there, or the scene's name is an address too long for a file's
+        return False
 
 
 def _named(counts: Counter[int], bundle: Bundle) -> dict[str, int]:

@@ -32,7 +32,7 @@ LIBRARIES = {
     "errors": set(),
     "staging": set(),
     "core": ARRAYS,
-    "geo": ARRAYS | {"rasterio", "pyproj", "affine", "geopandas", "shapely"},
+    "geo": ARRAYS | {"rasterio", "pyproj", "affine", "geopandas", "shapely", "PIL", "urllib3"},
     "vector": ARRAYS | VECTORS | {"pyproj", "affine", "rasterio"},
     "models": {"keras", "numpy", "onnx", "tomli_w"},
     "runtime": {"numpy", "keras", "tensorflow", "jax", "openvino", "onnxruntime", "rasterio"},
@@ -54,7 +54,7 @@ LIBRARIES = {
     "cli": {"click", "tqdm"},
 }
 # libraries that a folder may not import at module level
-INSIDE_FUNCTIONS = {"cli": {"tqdm"}, "bulk": {"distributed", "PIL"}}
+INSIDE_FUNCTIONS = {"cli": {"tqdm"}, "geo": {"PIL", "urllib3"}, "bulk": {"distributed", "PIL"}}
 HEAVY = {
     "keras",
     "tensorflow",

@@ -15,6 +15,7 @@ from geoseg.core.grid import Grid
 from geoseg.core.window import Window
 from geoseg.errors import GeosegError
 from geoseg.geo.geobox import COARSEST
+from geoseg.geo.tiles import Tiles
 from geoseg.jobs import open_job
 from geoseg.models.bundle import Bundle
 from geoseg.vector.files import check_output
@@ -30,8 +31,9 @@ def fingerprint(dataset: str) -> str:
 
     What lies elsewhere has none: its address has to do.
     """
+    tiles = Tiles.parse(dataset)
     try:
-        state = Path(dataset).stat()
+        state = (Path(dataset) if tiles is None else tiles.place).stat()
     except (OSError, ValueError):
         return ""
     return f"{state.st_size}-{state.st_mtime_ns}"

@@ -17,6 +17,7 @@ from geoseg.bulk.sources import expand
 from geoseg.bulk.work import load_once
 from geoseg.core.patches import ArraySource
 from geoseg.core.window import Window
+from geoseg.geo.tile_search import TileChoices, bounds_left
 from geoseg.pipeline import segment
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.tta import augmented
@@ -36,6 +37,10 @@ def prepare(
     cutline: str | Path | None = None,
     batch_size: int | None = None,
     precision: str | None = None,
+    bounds: tuple[float, float, float, float] | None = None,
+    zoom: int | None = None,
+    tms: bool = False,
+    tile_cache: str | Path | None = None,
     **options: Any,
 ) -> Plan:
     """Plan a batch.
@@ -50,16 +55,23 @@ def prepare(
         cutline: see `Choices`.
         batch_size: see `load_engine`.
         precision: see `load_engine`.
+        bounds: see `Choices`; in degrees for map tiles.
+        zoom: of map tiles; for this and what follows see `TileChoices`.
+        tms: see there.
+        tile_cache: see there.
         **options: those of `choices.choose` and `Choices`.
     """
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
-    scenes = expand(given, without=Path(folder))
+    area, cache = (Path(path) if path else None for path in (cutline, tile_cache))
+    tiles = TileChoices(zoom, bounds, area, tms, cache)
+    scenes = expand(given, without=Path(folder), tiles=tiles)
     if polygons is True:
         polygons = "parquet" if layout == "chunks" else "gpkg"
     choices = choose(
         model, scenes[0].dataset, polygons=polygons or None, layout=layout,
         bidx=tuple(bidx) if bidx else None, cutline=cutline and str(Path(cutline).absolute()),
-        engine_options={"batch_size": batch_size, "precision": precision}, **options,
+        engine_options={"batch_size": batch_size, "precision": precision},
+        bounds=bounds_left([scene.dataset for scene in scenes], tiles), **options,
     )  # fmt: skip
     return make_plan(scenes, choices)
 

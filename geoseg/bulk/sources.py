@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from geoseg.errors import BatchError
+from geoseg.geo.tile_search import TileChoices, find_tiles
+from geoseg.geo.tiles import Tiles
 
 ENDINGS = frozenset(
     (".tif", ".tiff", ".vrt", ".jp2", ".j2k", ".img", ".png", ".jpg", ".jpeg", ".webp", ".bil", ".bsq",
@@ -37,59 +39,62 @@ class Source:
 
     Attributes:
         name: of its outputs, maybe with folders: `town/north` for `town/north_mask.tif`.
-        dataset: what GDAL opens; files by their absolute path.
+        dataset: what GDAL opens, files by their absolute path; map tiles by the text form of their `Tiles`.
     """
 
     name: str
     dataset: str
 
 
-def expand(sources: Iterable[str | Path], *, without: Path | None = None) -> list[Source]:
-    """The scenes of files, folders, globs, lists and names of GDAL's, in this order.
+def expand(
+    sources: Iterable[str | Path], *, without: Path | None = None, tiles: TileChoices | None = None
+) -> list[Source]:
+    """The scenes of files, folders, globs, lists, map tiles and names of GDAL's, in this order.
 
     A folder is searched with all below it, and its scenes keep their sub-folders in their names. A list is a
     .txt with a source a line (# for a remark), or a .csv whose column is called scene, path, file or url, or
     is the first one; what it names is looked for from the list's own folder. `s3://`, `gs://`, `az://` and
     `https://` become names of GDAL's, and what GDAL knows as `/vsi…` or `DRIVER:…` stays as it is.
+    A folder of z/x/y files, an .mbtiles and an address with {z}, {x} and {y} are one scene each.
 
     Args:
         sources: in any mixture.
         without: a folder whose files are no scenes: that of the outputs, when it lies among the sources.
+        tiles: which map tiles.
 
     Raises:
         BatchError: when there is nothing behind a source, or two scenes would have one name.
+        SceneError: when there are no map tiles where they are wanted.
     """
-    found = [scene for source in sources for scene in _expand(str(source), Path(), without)]
+    tiling = tiles or TileChoices()
+    found = [scene for source in sources for scene in _expand(str(source), Path(), without, tiling)]
     _check_names(found)
     return found
 
 
-def _expand(source: str, base: Path, without: Path | None) -> Iterator[Source]:
-    if "{z}" in source:
-        yield from _tiles(source)
-        return
+def _expand(source: str, base: Path, without: Path | None, tiling: TileChoices) -> Iterator[Source]:
     path = base / source
-    if remote := _remote(source, path):
+    if tiles := _tiles(source, path, tiling):
+        yield Source(tiles.name, str(tiles))
+    elif remote := _remote(source, path):
         yield Source(_name(remote), remote)
     elif path.is_dir():
         yield from _folder(path, without)
     elif path.suffix.lower() in LISTS and path.is_file():
         for entry in _entries(path):
-            yield from _expand(entry, path.parent, without)
+            yield from _expand(entry, path.parent, without, tiling)
     elif path.is_file():
         yield Source(_name(path.name), str(path.absolute()))
     elif matches := sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207 - Path takes no absolute one
         for match in matches:
-            yield from _expand(match, Path(), without)
+            yield from _expand(match, Path(), without, tiling)
     else:
         raise BatchError(f"there is nothing at {source}; give files, folders, globs, lists or GDAL's names")
 
 
-def _tiles(source: str) -> Iterator[Source]:
-    """Map tiles as one scene: the place where their GDAL name will be made."""
-    raise BatchError(
-        f"{source}: map tiles are no sources yet; describe them in GDAL's XML for TMS and give that file"
-    )
+def _tiles(source: str, path: Path, tiling: TileChoices) -> Tiles | None:
+    """The map tiles behind an address or a path; None of other sources."""
+    return find_tiles(source if "://" in source else path, tiling)
 
 
 def _remote(source: str, path: Path) -> str | None:

@@ -56,12 +56,13 @@ def command(
     vector_format: str | None, resources: tuple[tuple[str, str], ...],
     creation_options: tuple[tuple[str, str], ...], **choices: Any,
 ) -> None:  # fmt: skip
-    """Segment every SOURCE: a file, a folder, a glob, a .txt or .csv list, or a name of GDAL's.
+    """Segment every SOURCE: a file, a folder, a glob, a .txt or .csv list, map tiles, or a name of GDAL's.
 
     \b
     geoseg batch scenes/ -o masks/
     geoseg batch 'scenes/*.tif' https://host/city.tif -o out/ --polygons --executor processes
     geoseg batch country.vrt -o out/ --layout chunks --scheduler tcp://head:8786 --executor dask
+    geoseg batch 'https://host/{z}/{x}/{y}.png' --zoom 18 --cutline city.geojson -o city/
     geoseg batch scenes/ -o masks/ --resume
 
     Large scenes are cut into chunks and joined again: outputs equal those of `geoseg predict`. The folder

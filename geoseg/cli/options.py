@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -78,5 +79,10 @@ class Pair(click.ParamType[Any]):
 
 bidx = click.option("-b", "--bidx", type=Bands(), help="Band numbers to use, e.g. 3,2,1.")
 nodata = click.option("--nodata", type=float, help="A value that means no data, beside the file's own.")
+zoom = click.option("--zoom", type=click.IntRange(0, 30), help="Of map tiles; the deepest by default.")
+tms = click.option("--tms", is_flag=True, help="Rows of map tiles count from the south.")
+tile_cache = click.option(
+    "--tile-cache", type=click.Path(path_type=Path), help="Keep fetched map tiles in this folder."
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,14 @@ FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".par
 )
 @options.bidx
 @options.nodata
-@click.option("--bounds", type=float, nargs=4, metavar="L B R T", help="Only this box, in the scene's CRS.")
+@click.option("--bounds", type=float, nargs=4, metavar="L B R T",
+              help="Only this box, in the scene's CRS; in degrees for map tiles, whole tiles.")  # fmt: skip
 @click.option(
     "--cutline", type=click.Path(path_type=Path), help="Only inside the polygons of this vector file."
 )
+@options.zoom
+@options.tms
+@options.tile_cache
 @click.option("--patch-size", type=int, help="Pixels; as the model's card says by default.")
 @click.option("--overlap", type=int, help="Pixels shared by neighbouring patches when blending.")
 @click.option(
@@ -103,15 +108,22 @@ def command(
     geoseg predict scene.tif -o mask.tif --probabilities p.tif
     geoseg predict scene.tif --polygons buildings_and_trees.gpkg
     geoseg predict scenes/*.tif -o masks/
+    geoseg predict tiles/ --zoom 19 -o mask.tif
+    geoseg predict 'https://host/{z}/{x}/{y}.png' --zoom 18 --bounds 85.50 27.62 85.54 27.65
 
     The mask holds 0 for background, 1 … n for the model's classes, 255 where the scene has no data. Its
-    path is printed to stdout.
+    path is printed to stdout. A folder of z/x/y map tiles, an .mbtiles file and an address of tiles are
+    scenes too; tiles that are not there are no data.
     """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.api import load
+    from geoseg.geo.tile_search import TileChoices, as_scenes
 
     job_keys = ("bidx", "nodata", "bounds", "cutline", "max_memory", "overwrite", "probability_dtype")
     common = {key: choices.pop(key) for key in job_keys}
-    jobs = _jobs(scenes, output, probabilities, polygons, options=dict(creation_options), **common)
+    zoom, tms, cache = (choices.pop(key) for key in ("zoom", "tms", "tile_cache"))
+    tiles = TileChoices(zoom, common["bounds"] or None, common["cutline"], tms, cache)
+    datasets, common["bounds"] = as_scenes(scenes, tiles)
+    jobs = _jobs(datasets, output, probabilities, polygons, options=dict(creation_options), **common)
     _refuse(jobs, dry_run)
     ready = load(example=jobs[0], **choices)
     failed = 0
@@ -129,7 +141,7 @@ def command(
 
 
 def _jobs(
-    scenes: tuple[str, ...],
+    scenes: Sequence[str],
     output: Path | None,
     probabilities: Path | None,
     polygons: Path | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from geoseg.geo.bands import choose_bands
 from geoseg.geo.cutline import read_cutline
 from geoseg.geo.gdal import open_raster, translated
 from geoseg.geo.geobox import GeoBox, geobox_of, resampled
+from geoseg.geo.tile_stage import ahead
+from geoseg.geo.tiles import Tiles
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Scene:
         masked: whether the dataset has a mask or alpha band.
         cutline: geometries in the scene's CRS; pixels whose centre is outside all are invalid.
         other: a second view of the same pixels; those that differ from it have no data. None for most scenes.
+        fetch: called with every window before it is read, for scenes of map tiles.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Scene:
     masked: bool
     cutline: tuple[Any, ...] = ()
     other: Any = None
+    fetch: Callable[[Window], None] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,8 +89,10 @@ class Scene:
             (height, width, bands) pixels in the raster's dtype, and (height, width) bool, True = has data.
 
         Raises:
-            SceneError: when the file is damaged there.
+            SceneError: when the file is damaged there, or a map tile is not to be had.
         """
+        if self.fetch is not None:
+            self.fetch(window)
         place = RioWindow(window.col, window.row, window.width, window.height)
         what = f"{self.name}: cannot read rows {window.row} to {window.stop_row}"
         with translated(SceneError, what, "the file is damaged or incomplete, fetch it again"):
@@ -138,7 +144,7 @@ def open_scene(
     """Open a raster for reading, and close it at the end of the `with` block.
 
     Args:
-        path: anything GDAL opens.
+        path: anything GDAL opens, or the text form of `tiles.Tiles`.
         bands: band names in the model's order.
         bidx: band numbers to use instead of looking for the names.
         nodata: a value that means no data, beside the file's own.
@@ -150,8 +156,12 @@ def open_scene(
         SceneError: when it cannot be opened or used.
     """
     with ExitStack() as stack:
-        with translated(SceneError, f"cannot open {path}", "give a raster that GDAL can read"):
-            dataset = stack.enter_context(open_raster(path))
+        tiles, fetch = Tiles.parse(str(path)), None
+        if tiles is not None:
+            (dataset, fetch), path = stack.enter_context(tiles.open()), tiles.label
+        else:
+            with translated(SceneError, f"cannot open {path}", "give a raster that GDAL can read"):
+                dataset = stack.enter_context(open_raster(path))
         _check(dataset, path)
         indexes = choose_bands(dataset, bands, bidx, quiet=quiet)
         box = geobox_of(dataset)
@@ -167,8 +177,9 @@ def open_scene(
             log.info("%s: resampled from %s to %s px to suit the model (--res native turns it off)",
                      path, "×".join(map(str, box.shape)), "×".join(map(str, target.shape)))  # fmt: skip
             dataset, other = _views(stack, dataset, target, codes, masked)
+            fetch = fetch and ahead(fetch, dataset, box.shape, target.shape)
         shapes = read_cutline(cutline, target) if cutline else ()
-        yield Scene(str(path), dataset, target, tuple(indexes), codes, masked, shapes, other)
+        yield Scene(str(path), dataset, target, tuple(indexes), codes, masked, shapes, other, fetch)
 
 
 def _check(dataset: Any, path: str | Path) -> None:

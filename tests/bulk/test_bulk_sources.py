@@ -84,7 +84,6 @@ def test_what_lies_elsewhere_becomes_a_name_of_gdals(given, dataset, name):
     (["*.jp2"], "nothing at .*jp2"),
     (["empty"], "no raster in the folder .*empty"),
     ([], "name no scene"),
-    (["https://host/{z}/{x}/{y}.png"], "map tiles"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_by_name(files, sources, words, monkeypatch):
     monkeypatch.chdir(files("a.tif", "x/a.png", "x/A.tif", "empty/notes.md"))
