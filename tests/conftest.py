@@ -87,10 +87,10 @@ def suburb():
 
 @pytest.fixture(scope="session")
 def loaded():
-    """The bundled model, ready to run."""
+    """The bundled model, ready to run on 256 px patches."""
     from geoseg.api import load
 
-    return load()
+    return load(patch_size=256, overlap=64)
 
 
 @pytest.fixture(scope="session")

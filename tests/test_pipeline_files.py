@@ -225,7 +225,7 @@ def test_stripes_of_columns_give_the_same_bytes(wide, loaded, tmp_path, monkeypa
 @pytest.mark.parametrize("size", [1, 3, 7])
 def test_the_batch_size_does_not_change_the_mask(wide, tmp_path, size):
     scene, mask, chances = wide
-    part, part_chances = predict(scene, api.load(batch_size=size), tmp_path)
+    part, part_chances = predict(scene, api.load(batch_size=size, patch_size=256, overlap=64), tmp_path)
     assert np.array_equal(part, mask)
     np.testing.assert_allclose(part_chances, chances, atol=1e-5)
 
@@ -233,7 +233,7 @@ def test_the_batch_size_does_not_change_the_mask(wide, tmp_path, size):
 @pytest.mark.parametrize("streams", [1, 3])
 def test_running_several_batches_at_once_changes_no_bit(wide, tmp_path, monkeypatch, streams):
     scene, mask, chances = wide
-    ready = api.load()
+    ready = api.load(patch_size=256, overlap=64)
     monkeypatch.setattr(ready.engine, "streams", streams)
     part, part_chances = predict(scene, ready, tmp_path)
     assert np.array_equal(part, mask)
@@ -312,5 +312,6 @@ def test_resampled_scenes_still_cover_the_input_exactly(crop, loaded, tmp_path, 
         for row, col in ((0, 0), (0, 1), (1, 0), (1, 1)):
             end = file.transform * (col * file.width, row * file.height)
             assert end == pytest.approx(transform * (col * SHAPE[1], row * SHAPE[0]), abs=1e-6)
+    finest, coarsest = loaded.settings.pixel_sizes_m
     with rasterio.open(tmp_path / "mask.tif") as file:
-        assert file.res == pytest.approx((0.15 if size < 0.15 else 0.9,) * 2, rel=0.01)
+        assert file.res == pytest.approx((min(max(size, finest), coarsest),) * 2, rel=0.01)

@@ -22,13 +22,13 @@ from geoseg.runtime.parts import in_parts
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 KEEP = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16"}  # bf16 heeds it too
 Pool = queue.SimpleQueue[Any]
-Kind = tuple[tuple[int, ...], str]
+Shape = tuple[int, ...]
 
 
 class OpenVinoEngine:
     """Runs an ONNX file; calls may come from several threads at once, each on a core of its own.
 
-    The network is compiled when the first batch of a shape and type comes. Attributes are those of
+    The network is compiled when the first batch of a shape comes. Attributes are those of
     `runtime.engine.Engine`.
     """
 
@@ -41,7 +41,7 @@ class OpenVinoEngine:
         self._precision = precision
         self._core = _core()
         self._model = _read(self._core, file, precision)
-        self._pools: dict[Kind, Pool] = {}
+        self._pools: dict[Shape, Pool] = {}
         self._compiling = threading.Lock()
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:
@@ -49,43 +49,39 @@ class OpenVinoEngine:
         return in_parts(self._forward, batch, self.batch_size)
 
     def _forward(self, batch: NDArray[Any]) -> Probabilities:
-        pool = self._pool((batch.shape, batch.dtype.name))
+        pixels = batch.astype(np.float32, copy=False)  # bytes would be rounded otherwise: the same mask for all
+        pool = self._pool(batch.shape)
         request = pool.get()
         try:
-            answer: Probabilities = request.infer({0: batch}, share_inputs=True, share_outputs=False)[0]
+            answer: Probabilities = request.infer({0: pixels}, share_inputs=True, share_outputs=False)[0]
         finally:
             pool.put(request)
         return answer  # a copy: the next call writes where it came from
 
-    def _pool(self, kind: Kind) -> Pool:
-        """Requests of the network compiled for batches of this shape and type, one for each stream."""
+    def _pool(self, shape: Shape) -> Pool:
+        """Requests of the network compiled for batches of this shape, one for each stream."""
         with self._compiling:
-            if kind not in self._pools:
-                compiled = self._compiled(*kind)
+            if shape not in self._pools:
+                compiled = self._compiled(shape)
                 pool: Pool = queue.SimpleQueue()
                 for _ in range(self.streams):
                     pool.put(compiled.create_infer_request())
-                self._pools[kind] = pool
-            return self._pools[kind]
+                self._pools[shape] = pool
+            return self._pools[shape]
 
-    def _compiled(self, shape: tuple[int, ...], dtype: str) -> Any:
-        import openvino
-        from openvino.preprocess import PrePostProcessor
-
+    def _compiled(self, shape: Shape) -> Any:
         model = self._model.clone()
         try:
             model.reshape(list(shape))
-            steps = PrePostProcessor(model)
-            steps.input().tensor().set_element_type(openvino.Type(np.dtype(dtype)))
             options = {
                 "INFERENCE_PRECISION_HINT": HINTS[self._precision],
                 "NUM_STREAMS": self.streams,
                 "INFERENCE_NUM_THREADS": self.streams,
             }
-            return self._core.compile_model(steps.build(), "CPU", options)
+            return self._core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise EngineError(
-                f"OpenVINO cannot run the model on batches {shape} of {dtype}: {_short(error)}; "
+                f"OpenVINO cannot run the model on batches {shape}: {_short(error)}; "
                 "use another --patch-size or --engine tensorflow"
             ) from error
 

@@ -133,7 +133,7 @@ def test_a_patch_size_that_does_not_suit_the_network_is_an_engine_error(saved):
 
 def kinds(engine, batch):
     """How many convolutions run in which type."""
-    compiled = engine._compiled(batch.shape, batch.dtype.name)
+    compiled = engine._compiled(batch.shape)
     facts = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
     text = lambda fact, key: fact[key] if isinstance(fact[key], str) else fact[key].astype(str)  # noqa: E731
     return [text(fact, "runtimePrecision") for fact in facts if text(fact, "layerType") == "Convolution"]
