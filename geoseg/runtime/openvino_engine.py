@@ -8,6 +8,7 @@ import tempfile
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from geoseg.runtime.parts import in_parts
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 KEEP = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16"}  # bf16 heeds it too
+ALONE = threading.Lock()
+"""Held by first calls. OpenVINO's binding looks NumPy up when it first needs it, behind a lock of its own;
+two threads that do so at once may wait for ever, each for a lock that the other has, that one or Python's."""
 Pool = queue.SimpleQueue[Any]
 Shape = tuple[int, ...]
 
@@ -43,19 +47,22 @@ class OpenVinoEngine:
         self._model = _read(self._core, file, precision)
         self._pools: dict[Shape, Pool] = {}
         self._compiling = threading.Lock()
+        self._ran = False
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:
         """See `Engine`. Larger batches than `batch_size` are run in parts."""
         return in_parts(self._forward, batch, self.batch_size)
 
     def _forward(self, batch: NDArray[Any]) -> Probabilities:
-        pixels = batch.astype(np.float32, copy=False)  # bytes would be rounded otherwise: the same mask for all
+        pixels = batch.astype(np.float32, copy=False)  # another type, other last digits
         pool = self._pool(batch.shape)
         request = pool.get()
         try:
-            answer: Probabilities = request.infer({0: pixels}, share_inputs=True, share_outputs=False)[0]
+            with nullcontext() if self._ran else ALONE:
+                answer: Probabilities = request.infer({0: pixels}, share_inputs=True, share_outputs=False)[0]
         finally:
             pool.put(request)
+        self._ran = True
         return answer  # a copy: the next call writes where it came from
 
     def _pool(self, shape: Shape) -> Pool:

@@ -1,6 +1,7 @@
 """OpenVINO and ONNX Runtime behind the same protocol as Keras: any batch, any thread, any patch size."""
 
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -179,3 +180,27 @@ def test_the_card_says_what_was_proved(saved, tmp_path, monkeypatch, flipped, ke
     assert prove(bundle, images(1)).card.precisions == kept
     assert find_bundle(tmp_path / "b").card.precisions == kept
     assert find_bundle(tmp_path / "b").card.files == bundle.card.files
+
+
+def test_first_calls_of_openvino_are_made_one_at_a_time(saved, monkeypatch):
+    from geoseg.runtime import openvino_engine
+
+    running, most = [], []
+
+    class Watched:
+        def __enter__(self):
+            lock.acquire()
+            running.append(1)
+            most.append(len(running))
+
+        def __exit__(self, *_):
+            running.pop()
+            lock.release()
+
+    lock = threading.Lock()
+    monkeypatch.setattr(openvino_engine, "ALONE", Watched())
+    engine = load_engine(saved[0], "openvino", precision="float32", batch_size=1)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(engine, [images(1)] * 9))
+    assert most and max(most) == 1
+    assert len(most) < 9, "later calls run side by side"
