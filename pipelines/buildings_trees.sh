@@ -20,9 +20,9 @@ trained teacher
 trained s_first
 trained s
 trained m
-python benchmarks/accuracy.py $recipe $made/s --patch-size 512 --json $made/s_test.json
+python benchmarks/accuracy.py $recipe $made/s --json $made/s_test.json
 python pipelines/bundle_buildings_trees.py $recipe $made/s geoseg/bundles/buildings-trees --name buildings-trees \
     --scores "$made/s_test.json=held-out parts"
-python benchmarks/accuracy.py $recipe $made/m --patch-size 512 --json $made/m_test.json
+python benchmarks/accuracy.py $recipe $made/m --json $made/m_test.json
 python pipelines/bundle_buildings_trees.py $recipe $made/m geoseg/bundles/buildings-trees-m --name buildings-trees-m \
     --scores "$made/m_test.json=held-out parts"
