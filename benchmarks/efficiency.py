@@ -1,6 +1,6 @@
 """How much of a run is the network: patches × time of a bare forward pass ÷ wall time.
 
-    python benchmarks/efficiency.py SCENE.tif [--nodata 255] [--model buildings-trees]
+    python benchmarks/efficiency.py SCENE.tif [--nodata 255] [--model NAME] [--engine NAME] [--res model]
 
 The forward pass is timed alone, in the same process, on a batch of the scene's own patches, before and after
 the run; their mean counts. 1 would mean that reading, filling, blending, thresholding, compressing and
@@ -70,8 +70,16 @@ def main() -> None:
     parser.add_argument("scene")
     parser.add_argument("--nodata", type=float)
     parser.add_argument("--model", default="buildings-trees")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--res", default="native", help="native (the whole scene) or model")
+    parser.add_argument("--patch-size", type=int)
+    parser.add_argument("--overlap", type=int)
     options = parser.parse_args()
-    ready = load(options.model)
+    ready = load(
+        options.model, engine=options.engine, precision=options.precision, res=options.res,
+        patch_size=options.patch_size, overlap=options.overlap,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         job = SceneJob(options.scene, Path(folder, "mask.tif"), Path(folder, "p.tif"), nodata=options.nodata)
         batch = first_batch(job, ready)
