@@ -19,6 +19,7 @@ trained teacher
     banepa=0.3 kampala=0.3 accra=0.3 naip=0.6 --distrust accra --only naip=pipelines/recipes/buildings_trees_naip.txt
 trained s_first
 trained s
+trained m_first
 trained m
 python benchmarks/accuracy.py $recipe $made/s --json $made/s_test.json
 python pipelines/bundle_buildings_trees.py $recipe $made/s geoseg/bundles/buildings-trees --name buildings-trees \

@@ -72,14 +72,16 @@ def find_tiles(source: str | Path, choices: TileChoices) -> Tiles | None:
     """The tiles behind a source; None when it is something else.
 
     Args:
-        source: an address with {z}, {x} and {y} or {-y}, a path that ends in .mbtiles, or a folder of z/x/y
-            files.
+        source: an address with {z}, {x} and {y} or {-y}, a path that ends in .mbtiles, a folder of z/x/y
+            files, or the text form of what was found before.
         choices: which of its tiles.
 
     Raises:
         SceneError: when there are none where they are wanted, or an address has no zoom or bounds.
     """
     text, path = str(source), Path(source).absolute()
+    if found := Tiles.parse(text):
+        return found
     if is_address(text):
         return _of_server(text, choices) if any(place in text for place in PLACES) else None
     if path.suffix.lower() == MBTILES and path.is_file():

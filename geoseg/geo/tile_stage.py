@@ -26,7 +26,7 @@ from geoseg.geo.tile_grid import CRS, TileRange
 from geoseg.geo.tile_server import CONNECTIONS
 
 KERNEL = (
-    4  # pixels of the coarser plane that resampling may look beyond a window, and a few more of the scene's
+    4  # pixels that resampling may look beyond a window: of the coarser plane, and as many of the scene's
 )
 MODES = ("RGB", "RGBA")  # Pillow's names of what GDAL's driver reads as it is
 

@@ -27,9 +27,7 @@ def squeeze(path: Path) -> None:
     draft = path.with_name(f".{path.name}.squeezed")
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(draft, "w", zipfile.ZIP_LZMA) as target:
         for entry in source.infolist():
-            plain = zipfile.ZipInfo(
-                entry.filename
-            )  # without the time, so that the same weights are the same bytes
+            plain = zipfile.ZipInfo(entry.filename)  # has no time: the same weights are the same bytes
             plain.compress_type = zipfile.ZIP_LZMA
             target.writestr(plain, source.read(entry))
     draft.replace(path)

@@ -38,7 +38,7 @@ class Recipe:
         seed: of everything random.
         root: the folder that paths start from, itself starting at the recipe's file.
         variants: changes by name, dotted keys to values: `geoseg train` makes one bundle of each and a
-            table that compares them.
+            table that compares them. `like` names a variant whose changes come first.
         tiny: changes that make a run of seconds, for tests.
     """
 
@@ -122,10 +122,23 @@ def _variant(table: Mapping[str, Any], name: str, path: Path) -> list[tuple[str,
         return []
     if name == "tiny":
         return list(table.get("tiny", {}).items())
-    variants = table.get("variants", {})
+    changes = _changes(table.get("variants", {}), name, path)
+    return [*changes.items(), ("name", f"{table.get('name', '')}-{name}"), ("variants", {})]
+
+
+def _changes(
+    variants: Mapping[str, Mapping[str, Any]], name: str, path: Path, seen: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The changes of a variant, those of the one that it is `like` before its own."""
     if name not in variants:
         raise RecipeError(f"{path} has no variant {name!r}; it has {', '.join(variants) or 'none'}")
-    return [*variants[name].items(), ("name", f"{table.get('name', '')}-{name}"), ("variants", {})]
+    if name in seen:
+        raise RecipeError(
+            f"{path}: variant {name} is like itself, by way of {', '.join(seen)}; end the circle"
+        )
+    changes = dict(variants[name])
+    base = changes.pop("like", "")
+    return (_changes(variants, base, path, (*seen, name)) if base else {}) | changes
 
 
 def _change(table: dict[str, Any], key: str, value: Any, where: str) -> None:

@@ -14,11 +14,8 @@ from geoseg.errors import EngineError
 from geoseg.runtime.parts import in_parts
 
 CPU = "CPUExecutionProvider"
-GPUS = (
-    "CUDAExecutionProvider",
-    "DmlExecutionProvider",
-    "CoreMLExecutionProvider",
-)  # the first one there is used
+# the first one there is used
+GPUS = ("CUDAExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
 FATAL = 3  # of its log levels: say nothing below errors
 
 

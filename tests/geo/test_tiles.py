@@ -13,7 +13,7 @@ from geoseg.core.window import Window
 from geoseg.errors import SceneError
 from geoseg.geo.scene import open_scene
 from geoseg.geo.tile_grid import TileRange, latitude
-from geoseg.geo.tile_search import TileChoices, find_tiles
+from geoseg.geo.tile_search import TileChoices, as_scenes, find_tiles
 from geoseg.geo.tiles import Tiles
 
 MIDDLE = (EXTENT.col + 1, EXTENT.row + 1)
@@ -269,3 +269,9 @@ def test_the_text_of_tiles_says_all_of_them():
     assert Tiles.parse(str(tiles)) == tiles
     assert str(tiles).endswith("/a_b")
     assert re.search("key", tiles.label) is None
+
+
+def test_tiles_that_were_found_are_found_again():
+    tiles = Tiles("https://host/{z}/{x}/{y}", EXTENT, 256, "a")
+    assert find_tiles(str(tiles), TileChoices()) == tiles
+    assert as_scenes([str(tiles)], TileChoices()) == ([str(tiles)], None)

@@ -130,3 +130,19 @@ def test_killed_and_resumed_it_finishes_with_all_its_epochs(tmp_path):
     assert len(history) == 30
     assert history[-1]["loss"] < history[0]["loss"] / 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "masks", "out", "tiny.toml"]
+
+
+def test_a_variant_may_be_like_another(tmp_path):
+    variants = {
+        "wide": {"network.options.width": 4, "fit.epochs": 7},
+        "longer": {"like": "wide", "fit.epochs": 9},
+        "longest": {"like": "longer", "seed": 5},
+        "chicken": {"like": "egg"},
+        "egg": {"like": "chicken"},
+    }
+    path = write_recipe(tmp_path, variants=variants, fit={"epochs": 1})
+    recipe = load_recipe(path, variant="longest")
+    assert (recipe.network.options["width"], recipe.fit.epochs, recipe.seed) == (4, 9, 5)
+    assert load_recipe(path, variant="wide").fit.epochs == 7
+    with pytest.raises(RecipeError, match="variant chicken is like itself, by way of chicken, egg"):
+        load_recipe(path, variant="chicken")
