@@ -12,7 +12,6 @@ marked as tree, and the share of the ground that is.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from geoseg.recipe.recipe import Recipe, load_recipe
 from geoseg.training.catalog import catalog
 from geoseg.training.codes import targets
 from geoseg.training.pictures import Picture, pictures
+from geoseg.training.points import read_points
 from geoseg.training.samples import joined
 from geoseg.training.scores import Tally, score_rows
 
@@ -59,14 +59,7 @@ def predicted(pixels: Bytes, valid: NDArray[np.bool_], pixel_m: tuple[float, flo
 def points_of(recipe: Recipe, data: DataSet) -> dict[str, NDArray[np.int64]]:
     """(n, 2) rows and columns of the tree points in each image of a set; empty for a set without."""
     path = recipe.path(data.images.partition("/")[0]) / "points.csv"
-    found: dict[str, list[tuple[int, int]]] = {}
-    if path.is_file():
-        with path.open(encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                found.setdefault(Path(row["image"]).stem, []).append(
-                    (int(float(row["y"])), int(float(row["x"])))
-                )
-    return {name: np.array(sorted(rows), np.int64) for name, rows in found.items()}
+    return read_points(path) if path.is_file() else {}
 
 
 def point_row(data: DataSet, counts: PointCounts) -> dict[str, Any]:

@@ -16,7 +16,8 @@ trained() {  # VARIANT
 [ -d $made/synth ] || { scenes suburb 100 20; scenes town 200 20; scenes rural 300 8; }
 trained teacher
 [ -d $made/pseudo ] || python pipelines/pseudo_labels.py $recipe $made/teacher $made/pseudo \
-    banepa=0.3 kampala=0.3 accra=0.3 naip=0.6 --distrust accra --only naip=pipelines/recipes/buildings_trees_naip.txt
+    banepa=0.3 kampala=0.3 accra=0.3 naip=0.6 --distrust accra --only naip=pipelines/recipes/buildings_trees_naip.txt \
+    --points naip=tree,trees_naip/points.csv
 trained s_first
 trained s
 trained m_first

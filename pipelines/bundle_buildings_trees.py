@@ -52,10 +52,10 @@ ATTRIBUTION = (
     "MobileNetV2 ImageNet weights, Google and Keras Applications, Apache-2.0",
 )
 LIMITS = (
-    "Bare bright ground (sand, sports grounds, empty lots) is sometimes marked as building.",
-    "Courtyards and narrow lanes between roofs are closed, and villa areas marked in blocks above 0.7 m.",
-    "Large pale roofs of unusual shape, and flat grey ones beside asphalt, are found in part.",
-    "Trees are learnt from Californian suburbs: small crowns, palms and leafless trees are missed most.",
+    "Parked buses and cars and bright ground (sand, sports grounds, lots) are sometimes marked as building.",
+    "Courtyards and narrow lanes between roofs are closed, and villas marked with their plots above 0.7 m.",
+    "Large roofs of unusual shape, and brown or grey ones that look like the ground, are found in part.",
+    "Trees are learnt from Californian suburbs: rough grass on slopes may be marked, dark woods missed.",
 )
 SUMMARY = "Buildings and trees on RGB imagery of 0.1 to 1.2 m."
 KEPT = ("set", "class", "tiles", "iou", "iou_low", "iou_high", "precision", "recall", "points", "marked")

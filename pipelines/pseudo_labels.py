@@ -1,6 +1,7 @@
 """Fill in what a training set does not label with what a trained network is sure of.
 
     python pipelines/pseudo_labels.py RECIPE BUNDLE FOLDER SET=METRES ... [--only SET=FILE] [--distrust SET]
+        [--points SET=CLASS,FILE]
 
 RECIPE names the sets and what they label, BUNDLE is the teacher (a model of the same two classes), and
 SET=METRES are the sets to fill in with the ground pixel size the teacher works at. FOLDER/SET/STEM.png are
@@ -12,7 +13,8 @@ Labels of the set stand. A class that it does not label is there where the teach
 is not where it gives at most 0.25. Only training images are filled in; of a set with --only, those whose
 stems the file lists, a line each: somebody looked and the teacher was right. In the sets named after
 --distrust, whose labels miss objects, background that the teacher takes for a labelled class with 0.6 or more
-is unknown.
+is unknown. FILE of --points (CSV: image, x, y) has places where CLASS is: within two pixels of one, nothing
+else is believed but the set's own labels.
 """
 
 from __future__ import annotations
@@ -39,14 +41,17 @@ from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
 from geoseg.training.catalog import catalog
 from geoseg.training.codes import IGNORE, Labels, targets
-from geoseg.training.pictures import pictures
+from geoseg.training.pictures import Picture, pictures
+from geoseg.training.points import read_points, seeded
 from geoseg.training.samples import joined
 
 YES, NO, DOUBT = 0.75, 0.25, 0.6  # probabilities: surely there, surely not, and too much for a background
+RADIUS = 2  # pixels around a point, well inside any crown at 0.6 m
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Ask = Callable[[Bytes, Valid, tuple[float, float] | None], Floats]
+Seed = Callable[[Picture, Labels], Labels]
 
 
 def ask(
@@ -84,7 +89,7 @@ def coded(states: Labels) -> Labels:
 
 
 def label_set(
-    recipe: Recipe, data: DataSet, ask_teacher: Ask, only: set[str] | None, distrust: bool
+    recipe: Recipe, data: DataSet, ask_teacher: Ask, only: set[str] | None, distrust: bool, seed: Seed
 ) -> Iterator[tuple[str, Labels]]:
     """The names of a set's images with their masks."""
     distrusted = [recipe.class_names.index(name) for name in data.classes] if distrust else []
@@ -93,6 +98,8 @@ def label_set(
         for picture in pictures(recipe, items):
             pixels, valid, labels = joined(recipe, picture, whole(picture.shape))
             truth = targets(labels, data.classes, recipe.class_names, recipe.network.activation, data.alone)
+            if part == "train":
+                truth = seed(picture, truth)
             both = truth
             chosen = [part == "train" and (only is None or tile.item.name in only) for tile in picture.tiles]
             if any(chosen):
@@ -103,9 +110,31 @@ def label_set(
                 yield tile.item.name, np.where(valid[here], coded(states), IGNORE).astype(np.uint8)
 
 
+def seeds(recipe: Recipe, given: str) -> Seed:
+    """What knows of a class around the points of `CLASS,FILE`; nothing more without it."""
+    if not given:
+        return lambda picture, states: states
+    name, _, file = given.partition(",")
+    channel, points = recipe.class_names.index(name), read_points(recipe.path(file))
+
+    def seed(picture: Picture, states: Labels) -> Labels:
+        for tile in picture.tiles:
+            here = tile.window.within(whole(picture.shape))
+            if tile.item.name in points:
+                states[here] = seeded(states[here], points[tile.item.name], channel, RADIUS)
+        return states
+
+    return seed
+
+
 def teacher(bundle: Bundle) -> Engine:
     """The bundle's network, a patch a call: most pictures are no larger."""
     return load_engine(bundle, batch_size=1)
+
+
+def by_set(texts: Sequence[str]) -> dict[str, str]:
+    """What is given for each set as `SET=…`."""
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -117,17 +146,21 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("sets", nargs="+", metavar="SET=METRES")
     parser.add_argument("--only", nargs="*", default=[], metavar="SET=FILE")
     parser.add_argument("--distrust", nargs="*", default=[])
+    parser.add_argument("--points", nargs="*", default=[], metavar="SET=CLASS,FILE")
     given = parser.parse_args(arguments)
     recipe, engine = load_recipe(given.recipe), teacher(find_bundle(given.bundle))
-    lists = {name: Path(file) for name, _, file in (text.partition("=") for text in given.only)}
-    only = {name: set(path.read_text(encoding="utf-8").split()) for name, path in lists.items()}
-    for name, _, metres in (text.partition("=") for text in given.sets):
+    only = {
+        name: set(Path(file).read_text(encoding="utf-8").split()) for name, file in by_set(given.only).items()
+    }
+    points = by_set(given.points)
+    for name, metres in by_set(given.sets).items():
         data = next(data for data in recipe.data if data.name == name)
         folder = given.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         for stem, mask in label_set(
-            recipe, data, partial(ask, engine, float(metres)), only.get(name), name in given.distrust
-        ):
+            recipe, data, partial(ask, engine, float(metres)), only.get(name), name in given.distrust,
+            seeds(recipe, points.get(name, "")),
+        ):  # fmt: skip
             if not cv2.imwrite(str(folder / f"{stem}.png"), mask):
                 raise OSError(f"cannot write {folder / stem}.png; make room")
 
