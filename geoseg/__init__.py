@@ -9,13 +9,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from geoseg.api import batch, predict, tile, train
+    from geoseg.api import batch, predict, tile, train, web
     from geoseg.errors import GeosegError
     from geoseg.evaluation.run import evaluate
     from geoseg.polygons import vectorize
 
 __version__ = "0.1.0"
-__all__ = ["GeosegError", "batch", "evaluate", "predict", "tile", "train", "vectorize"]
+__all__ = ["GeosegError", "batch", "evaluate", "predict", "tile", "train", "vectorize", "web"]
 
 _HOMES = {
     "GeosegError": "geoseg.errors",
@@ -25,6 +25,7 @@ _HOMES = {
     "tile": "geoseg.api",
     "train": "geoseg.api",
     "vectorize": "geoseg.polygons",
+    "web": "geoseg.api",
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geoseg.geo.tile_search import TileChoices, as_scenes
 from geoseg.geo.tiling import TileJob, cut_tiles
+from geoseg.halo import settle
 from geoseg.jobs import SceneJob
 from geoseg.memory import DEFAULT_LIMIT
 from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
@@ -17,13 +18,14 @@ from geoseg.prediction import Progress, Result, predict_scene
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.keras_engine import start_keras
-from geoseg.settings import Settings, Stitch, Tta, resolve
-from geoseg.survey import with_measured_halo
+from geoseg.settings import Settings, Stitch, Tta
 
 if TYPE_CHECKING:
     from geoseg.bulk.executors import Executor
     from geoseg.bulk.summary import Summary
+    from geoseg.geo.tile_map import TileMap
     from geoseg.training.run import Trained
+    from geoseg.vector.pmtiles import PolygonMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +66,21 @@ def load(
         threshold: one for all classes or one each, 0 … 1.
         res: `model`, `native` or metres.
         tta: `none`, `flips` or `d4`.
-        tolerance: largest error of a probability that `crop` may leave, measured on `example`.
+        tolerance: largest error of a probability that `crop` may leave, by the card's halo curve.
         engine: `auto`, `tensorflow`, `openvino` or `onnx`.
         precision: `auto`, or what to compute in: `float32`, or a faster one that the model's card allows.
         batch_size: patches per call of the network.
         level: head at which a UNet++ with deep supervision is cut off, 1 for L1; None for all of it.
-        example: the scene on which `crop` measures its halo.
+        example: the scene on which `crop` measures the halo curve of a card that has none.
     """
     bundle = find_bundle(model)
     if level is not None:
         start_keras()
         bundle = bundle.at_level(level)
-    settings = resolve(
-        bundle.card, stitch=stitch, patch_size=patch_size, overlap=overlap, median_kernel=median_blur,
-        threshold=threshold, res=res, tta=tta,
+    settings = settle(
+        bundle, example, tolerance=tolerance, engine=engine, stitch=stitch, patch_size=patch_size,
+        overlap=overlap, median_kernel=median_blur, threshold=threshold, res=res, tta=tta,
     )  # fmt: skip
-    if stitch == "crop" and example is not None:
-        settings = with_measured_halo(settings, example, bundle, tolerance)
     settings.grid((1, 1))  # says now whether the numbers fit, before anything is loaded
     ready = load_engine(
         bundle, engine, precision=precision, patch_size=settings.patch_size, batch_size=batch_size
@@ -159,6 +159,7 @@ def batch(
     attempts: int = 3,
     resume: bool = False,
     overwrite: bool = False,
+    web: Sequence[str] = (),
     progress: Progress = lambda done, total: None,
     **options: Any,
 ) -> Summary:
@@ -179,6 +180,8 @@ def batch(
         attempts: how often a job is tried.
         resume: go on with the run in `folder`, which must have been asked for the same.
         overwrite: begin again and replace outputs.
+        web: `mbtiles`, `tiles` and `pmtiles` for maps of all scenes in `folder/web`, made when everything is
+            done and nothing has failed.
         progress: called with the numbers of pixels finished since the last call and of all.
         **options: `probabilities` and `polygons` (True or a format), `chunk` (4096 px), `layout` (`whole`, or
             `chunks` to leave them under a VRT), and as in `predict` and `load`.
@@ -193,12 +196,31 @@ def batch(
     from geoseg.bulk.folder import Shard, open_folder
     from geoseg.bulk.request import prepare
     from geoseg.bulk.run import run
+    from geoseg.bulk.web import check_web, make_web_maps
 
+    check_web(web, bool(options.get("polygons")))
     plan = prepare(sources, folder, model=model, **options)
     part = Shard.parse(shard)
     place, plan = open_folder(Path(folder), plan, part, resume=resume, overwrite=overwrite)
     crew = partial(open_crew, executor, workers, scheduler, resources)
-    return run(plan, place, crew, attempts=attempts, progress=progress)
+    done = run(plan, place, crew, attempts=attempts, progress=progress)
+    if part.whole and done.complete:
+        make_web_maps(place.path, web)
+    return done
+
+
+def web(
+    sources: str | Path | Sequence[str | Path], output: str | Path, **options: Any
+) -> TileMap | PolygonMap:
+    """Make a web map of class masks, polygons or a run of `batch`; options as in `bulk.web.make_web_map`.
+
+    Returns:
+        What the map holds.
+    """
+    from geoseg.bulk.web import make_web_map
+
+    given = [sources] if isinstance(sources, (str, Path)) else sources
+    return make_web_map([Path(source) for source in given], Path(output), **options)
 
 
 def tile(scene: str | Path, folder: str | Path, **options: Any) -> int:

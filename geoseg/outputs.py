@@ -20,6 +20,7 @@ from geoseg.geo.geobox import GeoBox
 from geoseg.geo.mosaic import RasterSpec, StripWriter, cog
 from geoseg.jobs import SceneJob
 from geoseg.models.bundle import Bundle
+from geoseg.runtime.engine import Engine
 from geoseg.settings import Settings
 from geoseg.vector.source_classes import ClassBand, chosen
 from geoseg.vector.source_place import placed
@@ -28,9 +29,12 @@ from geoseg.vector.source_stream import StreamSource
 Encoder = Callable[[Strip], NDArray[Any]]
 Output = tuple[RasterSpec, Encoder]
 Append = Callable[[Strip], list[NDArray[Any]]]
+Tags = Mapping[str, str]
 
 
-def mask_output(box: GeoBox, bundle: Bundle, settings: Settings, options: Mapping[str, str]) -> Output:
+def mask_output(
+    box: GeoBox, bundle: Bundle, settings: Settings, options: Mapping[str, str], made_by: Tags
+) -> Output:
     """The class mask: uint8, 0 background, 1 … n classes in card order, 255 nodata."""
     card = bundle.card
     names = ("background", *(spec.name for spec in card.classes))
@@ -38,7 +42,7 @@ def mask_output(box: GeoBox, bundle: Bundle, settings: Settings, options: Mappin
         value: spec.rgba for value, spec in enumerate(card.classes, 1)
     }
     spec = RasterSpec(box, ("class",), overviews="mode", colors=colors, categories=names,
-                      tags=_tags(bundle, settings), options=options)  # fmt: skip
+                      tags=_tags(bundle, settings, made_by), options=options)  # fmt: skip
     return spec, lambda strip: classify(
         strip.probabilities, strip.valid, settings.thresholds, card.activation
     )
@@ -49,11 +53,12 @@ def probability_output(
     bundle: Bundle,
     settings: Settings,
     options: Mapping[str, str],
+    made_by: Tags,
     dtype: Literal["uint8", "float32"] = "uint8",
 ) -> Output:
     """One band per class: round(254·p) with 255 for nodata, or float32 with NaN."""
     names = tuple(spec.name for spec in bundle.card.classes)
-    tags = _tags(bundle, settings) | {"GEOSEG_THRESHOLDS": " ".join(map(str, settings.thresholds))}
+    tags = _tags(bundle, settings, made_by) | {"GEOSEG_THRESHOLDS": " ".join(map(str, settings.thresholds))}
     if dtype == "float32":
         spec = RasterSpec(box, names, "float32", float("nan"), tags=tags, options=options)
         return spec, lambda strip: np.where(
@@ -130,6 +135,7 @@ class Files:
         drafts: temporary names by final name.
         bundle: the model.
         settings: how it is run.
+        made_by: see `engine_tags`.
         box: the pixel plane of the rasters.
         whole: whether strips are as wide as they.
     """
@@ -138,12 +144,13 @@ class Files:
     drafts: Mapping[Path, Path]
     bundle: Bundle
     settings: Settings
+    made_by: Tags
     box: GeoBox
     whole: bool
 
     def rasters(self) -> AbstractContextManager[Callable[[Window], Append]]:
         """Open the mask, and after it the probabilities if they or polygons are wanted; see `rasters`."""
-        job, about = self.job, (self.box, self.bundle, self.settings, self.job.options)
+        job, about = self.job, (self.box, self.bundle, self.settings, self.job.options, self.made_by)
         paths: list[Path | None] = [self.drafts[job.mask]]
         outputs = [mask_output(*about)]
         if job.probabilities is not None or job.polygons is not None:
@@ -188,7 +195,12 @@ def _ignore(pixels: NDArray[Any]) -> None:
     """Take pixels that nobody wants."""
 
 
-def _tags(bundle: Bundle, settings: Settings) -> dict[str, str]:
+def engine_tags(engine: Engine) -> Tags:
+    """What ran the network, and in which precision: other ones give other last digits."""
+    return {"GEOSEG_ENGINE": engine.name, "GEOSEG_PRECISION": engine.precision}
+
+
+def _tags(bundle: Bundle, settings: Settings, made_by: Tags) -> dict[str, str]:
     """Provenance that travels with the file."""
     return {
         "GEOSEG_VERSION": geoseg.__version__,
@@ -200,4 +212,5 @@ def _tags(bundle: Bundle, settings: Settings) -> dict[str, str]:
         "GEOSEG_PROFILES": " ".join(spec.profile for spec in bundle.card.classes),
         "GEOSEG_ACTIVATION": bundle.card.activation,
         "GEOSEG_ATTRIBUTION": "; ".join(bundle.card.attribution),
+        **made_by,
     }

@@ -21,7 +21,7 @@ from geoseg.geo.scene import Scene
 from geoseg.jobs import SceneJob, open_job, planned
 from geoseg.memory import stripes
 from geoseg.models.bundle import Bundle
-from geoseg.outputs import Files
+from geoseg.outputs import Files, engine_tags
 from geoseg.pipeline import Stages, segment
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.tta import augmented
@@ -93,7 +93,7 @@ def predict_scene(
     ):
         columns = stripes(area, settings, engine.classes, job.max_memory)
         files = Files(
-            job, dict(zip(job.outputs, drafts, strict=True)), bundle, settings,
+            job, dict(zip(job.outputs, drafts, strict=True)), bundle, settings, engine_tags(engine),
             scene.geobox.window(area), whole=len(columns) == 1,
         )  # fmt: skip
         with files.polygons() as trace, files.rasters() as stripe_writer:

@@ -16,9 +16,8 @@ from geoseg.models.card import Card
 Stitch = Literal["blend", "exact", "crop"]
 Tta = Literal["none", "flips", "d4"]
 
-EXACT_PATCH = 1024  # a halo of 96 px costs 1.51 × there, less than blending 256 px patches (1.78 ×)
-CROP_PATCH = 512
-WIDE_EXACT_PATCH = 2048  # for encoders with a halo of 320 px
+CROPPED_PATCHES = 1024, 2048  # the least and the most; memory grows with their square
+HALOS = 8  # to a patch: cropping them costs 1.78 ×, as blending 256 px patches with 64 px overlap does
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def resolve(
     Args:
         card: of the model.
         stitch: see `Settings`.
-        patch_size: pixels; for `exact` and `crop` large enough for the halo by default.
+        patch_size: pixels; for `exact` and `crop` by default so large that the halo is a small part of them.
         overlap: pixels.
         halo: pixels to crop; the network's own when None.
         median_kernel: pixels.
@@ -114,9 +113,9 @@ def resolve(
 def _patch_size(card: Card, stitch: Stitch, halo: int) -> int:
     if stitch == "blend":
         return card.patch_size
-    if stitch == "crop":
-        return CROP_PATCH
-    return EXACT_PATCH if halo <= EXACT_PATCH // 8 else WIDE_EXACT_PATCH
+    least, most = CROPPED_PATCHES
+    size = min(max(HALOS * halo, least), most)
+    return -(-size // card.stride) * card.stride
 
 
 def _thresholds(card: Card, threshold: float | Sequence[float] | None) -> tuple[float, ...]:

@@ -18,7 +18,7 @@ ROWS = [
     {"geo", "vector", "models"},
     {"runtime", "recipe", "settings"},
     {"training", "evaluation", "pipeline", "memory", "outputs", "jobs", "polygons", "prediction", "survey",
-     "report", "synth"},
+     "halo", "calibration", "report", "synth"},
     {"bulk", "api"},
     {"cli"},
 ]  # fmt: skip
@@ -35,7 +35,7 @@ LIBRARIES = {
     "geo": ARRAYS | {"rasterio", "pyproj", "affine", "geopandas", "shapely", "PIL", "urllib3"},
     "vector": ARRAYS | VECTORS | {"pyproj", "affine", "rasterio"},
     "models": {"keras", "numpy", "onnx", "tomli_w"},
-    "runtime": {"numpy", "keras", "tensorflow", "jax", "openvino", "onnxruntime", "rasterio"},
+    "runtime": {"numpy", "keras", "tensorflow", "jax", "openvino", "onnx", "onnxruntime", "nncf", "rasterio"},
     "recipe": {"tomli_w"},
     "settings": set(),
     "training": ARRAYS | VECTORS | {"keras", "rasterio", "affine", "pyproj", "tensorboard"},
@@ -46,6 +46,8 @@ LIBRARIES = {
     "jobs": set(),
     "prediction": {"numpy"},
     "survey": {"numpy"},
+    "halo": {"numpy"},
+    "calibration": {"numpy"},
     "polygons": {"numpy", "shapely"},
     "report": ARRAYS | VECTORS | {"matplotlib", "bokeh", "rasterio"},
     "synth": {"numpy", "cv2", "shapely", "geopandas", "rasterio"},
@@ -54,7 +56,9 @@ LIBRARIES = {
     "cli": {"click", "tqdm"},
 }
 # libraries that a folder may not import at module level
-INSIDE_FUNCTIONS = {"cli": {"tqdm"}, "geo": {"PIL", "urllib3"}, "bulk": {"distributed", "PIL"}}
+INSIDE_FUNCTIONS = {
+    "cli": {"tqdm"}, "geo": {"PIL", "urllib3"}, "bulk": {"distributed", "PIL"}, "runtime": {"nncf"},
+}  # fmt: skip
 HEAVY = {
     "keras",
     "tensorflow",

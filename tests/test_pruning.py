@@ -1,5 +1,7 @@
 """A UNet++ bundle can be cut off at any of its heads when it predicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -9,6 +11,7 @@ from geoseg.errors import ModelError
 from geoseg.models import build
 from geoseg.models.bundle import save_bundle
 from geoseg.models.card import Card, ClassSpec
+from geoseg.models.halo_curve import HaloCurve
 
 CARD = Card(
     name="nested", summary="for a test", licence="MIT", attribution=(), architecture="unetpp", parameters=0,
@@ -45,6 +48,12 @@ def test_lower_levels_are_smaller_networks(nested):
     cards = [bundle.at_level(level).card for level in (1, 2, 3, 4)]
     assert [card.parameters for card in cards] == sorted({card.parameters for card in cards})
     assert [card.halo for card in cards] == sorted({card.halo for card in cards})
+
+
+def test_the_halo_curve_of_the_whole_network_is_not_that_of_a_level(nested):
+    _, bundle = nested
+    measured = replace(bundle.card, halo_curve=HaloCurve("a scene", (0, 16), (0.1, 0.0), (0.0, 0.0)))
+    assert replace(bundle, card=measured).at_level(2).card.halo_curve == HaloCurve()
 
 
 def test_a_level_that_is_not_there_is_refused(nested):

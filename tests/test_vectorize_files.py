@@ -376,7 +376,7 @@ class CountingEngine:
 
     def __init__(self, engine, calls, act):
         self.engine, self.calls, self.act = engine, calls, act or engine
-        for name in ("name", "classes", "stride", "halo", "batch_size", "streams"):
+        for name in ("name", "precision", "classes", "stride", "halo", "batch_size", "streams"):
             setattr(self, name, getattr(engine, name))
 
     def __call__(self, batch):

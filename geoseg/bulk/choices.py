@@ -12,11 +12,11 @@ from typing import Any, Literal, get_args
 
 import geoseg
 from geoseg.errors import BatchError, BundleError
+from geoseg.halo import settle
 from geoseg.jobs import SceneJob
 from geoseg.memory import DEFAULT_LIMIT
 from geoseg.models.bundle import BUNDLED, Bundle, find_bundle, sha256
 from geoseg.settings import Settings, resolve
-from geoseg.survey import with_measured_halo
 
 Layout = Literal["whole", "chunks"]
 VectorFormat = Literal["gpkg", "geojson", "fgb", "parquet"]
@@ -162,7 +162,7 @@ def choose(
 
     Args:
         model: a bundle's name or folder.
-        example: the scene on which `crop` measures its halo.
+        example: the scene on which `crop` measures the halo curve of a card that has none.
         level: as for `api.load`, like all up to `engine`.
         stitch: see there.
         patch_size: see there.
@@ -178,14 +178,11 @@ def choose(
     """
     named = Model.of(model, level)
     bundle = named.bundle()
-    settings = resolve(
-        bundle.card, stitch=stitch, patch_size=patch_size, overlap=overlap, median_kernel=median_blur,
-        threshold=threshold, res=res, tta=tta,
-    )  # fmt: skip
-    settings.grid((1, 1))  # says now whether the numbers fit
+    how = dict(stitch=stitch, patch_size=patch_size, overlap=overlap, median_kernel=median_blur,
+               threshold=threshold, res=res, tta=tta)  # fmt: skip
     given = {name: value for name, value in (engine_options or {}).items() if value not in (None, "auto")}
-    choices = Choices(named, settings, engine, given, **wanted)
-    if stitch != "crop":
-        return choices
+    choices = Choices(named, resolve(bundle.card, **how), engine, given, **wanted)
     job = choices.work(example, Path("example.tif"), None, None)
-    return replace(choices, settings=with_measured_halo(settings, job, bundle, tolerance))
+    settings = settle(bundle, job, tolerance=tolerance, engine=engine, **how)
+    settings.grid((1, 1))  # says now whether the numbers fit
+    return replace(choices, settings=settings)

@@ -27,7 +27,7 @@ from geoseg.geo.geobox import GeoBox
 from geoseg.geo.mosaic import BLOCK, cog
 from geoseg.jobs import SceneJob, open_job
 from geoseg.models.bundle import Bundle
-from geoseg.outputs import Files, mask_output, probability_output
+from geoseg.outputs import Files, Tags, mask_output, probability_output
 from geoseg.settings import Settings
 from geoseg.staging import staged
 
@@ -60,7 +60,10 @@ def merge_chunks(
             write_partitions(job, box, chunks, bundle, settings, _strips(chunks))
         return
     with session(), staged(*job.outputs, overwrite=job.overwrite) as drafts:
-        files = Files(job, dict(zip(job.outputs, drafts, strict=True)), bundle, settings, box, whole=True)
+        files = Files(
+            job, dict(zip(job.outputs, drafts, strict=True)), bundle, settings, _made_by(parts), box,
+            whole=True,
+        )  # fmt: skip
         with files.polygons() as trace, ExitStack() as stack:
             append = [write(stack, files) for write in (_mask_writer, _probability_writer)]
             for rows in _strips(chunks):
@@ -74,8 +77,21 @@ def _within(window: Window, area: Window) -> Window:
     return Window(window.row - area.row, window.col - area.col, window.height, window.width)
 
 
+def _made_by(parts: Sequence[SceneJob]) -> Tags:
+    """What the chunks' tags say of engine and precision; all of them, where workers differed."""
+    tags = [_tags(part.mask) for part in parts]
+    names = ("GEOSEG_ENGINE", "GEOSEG_PRECISION")
+    return {name: "; ".join(sorted({each[name] for each in tags if name in each})) for name in names}
+
+
+def _tags(path: Path) -> Tags:
+    with _opened(path) as file:
+        tags: Tags = file.tags()
+    return tags
+
+
 def _mask_writer(stack: ExitStack, files: Files) -> Callable[[NDArray[Any]], None]:
-    spec, _ = mask_output(files.box, files.bundle, files.settings, files.job.options)
+    spec, _ = mask_output(files.box, files.bundle, files.settings, files.job.options, files.made_by)
     return _writer(stack, files.drafts[files.job.mask], spec, files.box)
 
 
@@ -83,7 +99,9 @@ def _probability_writer(stack: ExitStack, files: Files) -> Callable[[NDArray[Any
     job = files.job
     if job.probabilities is None:
         return lambda pixels: None
-    spec, _ = probability_output(files.box, files.bundle, files.settings, job.options, job.probability_dtype)
+    spec, _ = probability_output(
+        files.box, files.bundle, files.settings, job.options, files.made_by, job.probability_dtype
+    )
     return _writer(stack, files.drafts[job.probabilities], spec, files.box)
 
 

@@ -98,6 +98,7 @@ class _Seat:
             return None
         process.join(GRACE)
         process.kill()
+        process.join()
         code: int | None = process.exitcode
         return code
 

@@ -89,6 +89,9 @@ class Estimate:
         write_bytes: of the rasters before compression, at most.
         hours: on this machine, if every pixel has data.
         engine: with which that was measured.
+        stitch: see `Settings`.
+        patch_size: pixels.
+        halo: pixels cropped from every side of a patch; 0 when blending.
     """
 
     scenes: int
@@ -99,6 +102,9 @@ class Estimate:
     write_bytes: int
     hours: float
     engine: str
+    stitch: str
+    patch_size: int
+    halo: int
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -111,10 +117,12 @@ def estimate(plan: Plan) -> Estimate:
     pixels = sum(scene.pixels for scene in plan.scenes)
     width = {"uint8": 1, "float32": 4}[choices.probability_dtype]
     written = 1 + classes * width * choices.probabilities
-    patches = pixels / choices.settings.grid((1, 1)).step ** 2
+    grid = choices.settings.grid((1, 1))
+    patches = pixels / grid.step**2
     return Estimate(
         len(plan.scenes), plan.count, pixels, sum(not scene.pixels for scene in plan.scenes),
         plan.read_bytes, pixels * written, patches * per_patch / 3600, engine.name,
+        choices.settings.stitch, grid.size, grid.lead,
     )  # fmt: skip
 
 

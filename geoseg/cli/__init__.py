@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import geoseg
-from geoseg.cli import batch, doctor, evaluate, model, predict, synth, tile, train, vectorize
+from geoseg.cli import batch, doctor, evaluate, model, predict, synth, tile, train, vectorize, web
 from geoseg.errors import GeosegError
 
 INTERRUPTED = 130
@@ -67,6 +67,7 @@ for command in (
     predict.command,
     batch.command,
     vectorize.command,
+    web.command,
     tile.command,
     train.command,
     evaluate.command,

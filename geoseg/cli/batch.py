@@ -15,7 +15,7 @@ from geoseg.cli import options, predict
 from geoseg.cli.progress import bar
 
 OWN = ("scenes", "output", "probabilities", "polygons", "dry_run", "overwrite", "as_json")
-RUNNING = ("executor", "workers", "scheduler", "shard", "attempts", "resume", "overwrite")
+RUNNING = ("executor", "workers", "scheduler", "shard", "attempts", "resume", "overwrite", "web")
 SHOWN = 20  # failures that are printed; all are in summary.json
 
 
@@ -46,6 +46,8 @@ def as_for_predict(command: Callable[..., Any]) -> Callable[..., Any]:
               help="About the side of a job's piece of a scene, pixels.")  # fmt: skip
 @click.option("--layout", type=click.Choice(["whole", "chunks"]), default="whole", show_default=True,
               help="One file a scene, or its chunks with a VRT over them.")  # fmt: skip
+@click.option("--web", multiple=True, type=click.Choice(["mbtiles", "tiles", "pmtiles"]),
+              help="Maps of all scenes when all are done, in web/; see geoseg web.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @options.overwrite

@@ -1,9 +1,11 @@
-"""`geoseg model list|show|export|add-onnx`."""
+"""`geoseg model list|show|export|add-onnx|measure-halo|quantize`."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -72,3 +74,79 @@ def complete(name: str) -> None:
     from geoseg.models.export import add_onnx
 
     click.echo(add_onnx(bundle).folder / ONNX_FILE)
+
+
+@group.command("measure-halo")
+@click.argument("name")
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
+@click.option("--places", type=click.IntRange(1), default=8, show_default=True,
+              help="Patches of each scene to measure on.")  # fmt: skip
+@click.option("--engine", type=click.Choice(["auto", *options.ENGINES]), default="auto", show_default=True,
+              help="What runs the network, in float32.")  # fmt: skip
+@options.bidx
+@options.nodata
+@options.as_json
+def measure(
+    name: str, scenes: tuple[str, ...], places: int, engine: str, as_json: bool, **reading: Any
+) -> None:
+    """Measure what halos smaller than the network's own cost, and write it into the card of the bundle NAME.
+
+    \b
+    geoseg model measure-halo my-model/ city.tif village.tif
+
+    SCENEs are best real ones that the model was not trained on. For each halo the table says the largest
+    difference of any probability of a kept pixel from the exact result, and the share of kept pixels that
+    belong to another class. predict --stitch crop --tolerance takes the smallest halo by the first of these.
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
+    from geoseg.halo import measure_halo
+    from geoseg.models.bundle import find_bundle
+
+    curve = measure_halo(find_bundle(name), scenes, engine=engine, places=places, **reading).card.halo_curve
+    if as_json:
+        click.echo(json.dumps(asdict(curve)))
+        return
+    click.echo("halo\tlargest\tflipped")
+    for row in zip(curve.halos, curve.largest, curve.flipped, strict=True):
+        click.echo("\t".join(map(str, row)))
+
+
+@group.command("quantize")
+@click.argument("name")
+@click.argument("sources", nargs=-1, required=True, metavar="SCENE...")
+@click.option("--check", multiple=True, metavar="SCENE",
+              help="Or a folder of scenes, to check on instead of other parts of the SCENEs.")  # fmt: skip
+@click.option("--labels", type=click.Path(path_type=Path), multiple=True,
+              help="Classes or polygons of the scenes that are checked on, in their order; or one folder of "
+              "files named like the scenes.")  # fmt: skip
+@click.option("--patches", type=click.IntRange(1), default=32, show_default=True,
+              help="How many calibrate; twice as many check.")  # fmt: skip
+@options.bidx
+@options.nodata
+@options.as_json
+def quantize(
+    name: str, sources: tuple[str, ...], check: tuple[str, ...], labels: tuple[Path, ...], patches: int,
+    as_json: bool, **reading: Any,
+) -> None:  # fmt: skip
+    """Write an int8 network into the bundle NAME for predict --precision int8, if it keeps the masks.
+
+    \b
+    geoseg model quantize my-model/ city.tif village.tif --check town.tif --labels town_buildings.gpkg
+
+    SCENEs, or folders of them, are real ones, as varied as those to come. At least 99.5 % of the valid pixels
+    that are checked must keep their class, and with labels no class may lose more than 0.5 points of IoU;
+    delicate layers stay in float32 where it takes that. Otherwise the bundle is left as it is.
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
+    from geoseg.bulk.sources import expand
+    from geoseg.calibration import quantize_on
+    from geoseg.models.bundle import INT8_FILE, find_bundle
+
+    scenes, checked = ([source.dataset for source in expand(given)] if given else []
+                       for given in (sources, check))  # fmt: skip
+    bundle, trials = quantize_on(find_bundle(name), scenes, checked, labels, patches=patches, **reading)
+    if as_json:
+        click.echo(json.dumps([trial.to_dict() for trial in trials]))
+        return
+    click.echo("in float32\tengine\tagreement\tIoU loss")
+    for trial in trials:
+        click.echo(f"{trial.kept}\t{trial.engine}\t{trial.change.agreement:.4f}\t{trial.change.iou_loss:.4f}")
+    click.echo(bundle.folder / INT8_FILE)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+ENGINES = ("tensorflow", "openvino", "onnx")
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 

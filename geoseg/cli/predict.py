@@ -16,7 +16,6 @@ from geoseg.cli.progress import bar
 from geoseg.errors import GeosegError, OutputError
 
 SOME_FAILED = 3
-ENGINES = ("tensorflow", "openvino", "onnx")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".parquet")
 
@@ -58,8 +57,9 @@ FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".par
     help="Blend patches, or crop them by the whole halo (exact) or one that keeps --tolerance (crop).",
 )
 @click.option(
-    "--tolerance", type=float, default=1e-3, show_default=True, help="Largest error that crop may leave."
-)
+    "--tolerance", type=float, default=1e-3, show_default=True,
+    help="Largest error of a probability that crop may leave, by the model's halo curve.",
+)  # fmt: skip
 @click.option("--median-blur", type=int, help="Side of the median filter, pixels; 0 for none.")
 @click.option(
     "--threshold",
@@ -75,7 +75,7 @@ FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".par
 )
 @click.option(
     "--engine",
-    type=click.Choice(["auto", *ENGINES]),
+    type=click.Choice(["auto", *options.ENGINES]),
     default="auto",
     show_default=True,
     help="What runs the network; geoseg doctor says what auto is here.",

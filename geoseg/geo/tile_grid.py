@@ -80,6 +80,12 @@ class TileRange:
         rows = min(self.row + self.rows, other.row + other.rows) - row
         return TileRange(self.zoom, col, row, cols, rows) if cols > 0 and rows > 0 else None
 
+    @property
+    def quarters(self) -> tuple[TileRange, ...]:
+        """The four parts of a single tile, those of the next zoom: north-west, -east, south-west, -east."""
+        places = ((2 * self.col + right, 2 * self.row + down) for down in (0, 1) for right in (0, 1))
+        return tuple(TileRange(self.zoom + 1, col, row, self.cols, self.rows) for col, row in places)
+
     def under(self, window: Window, size: int) -> TileRange | None:
         """The tiles that a window of pixels touches; None when it lies outside."""
         inside = window.clip(self.shape(size))
@@ -136,6 +142,12 @@ def _north(degrees: float) -> float:
     up = math.sin(math.radians(degrees))
     turns = math.atanh(up) / math.pi if abs(up) < 1 else math.copysign(1.0, up)
     return HALF * max(-1.0, min(1.0, turns))
+
+
+def degrees(bounds: Bounds) -> Bounds:
+    """Metres of EPSG:3857 as longitudes and latitudes: the inverse of `metres`."""
+    left, bottom, right, top = bounds
+    return left / HALF * 180.0, latitude(bottom), right / HALF * 180.0, latitude(top)
 
 
 def latitude(north: float) -> float:

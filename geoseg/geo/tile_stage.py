@@ -63,16 +63,15 @@ def staged_tiles(extent: TileRange, size: int, get: Get, label: str) -> Iterator
         yield dataset, fetch
 
 
-def ahead(fetch: Fetch, dataset: Any, native: tuple[int, int], shape: tuple[int, int]) -> Fetch:
+def ahead(fetch: Fetch, block: tuple[int, int], native: tuple[int, int], shape: tuple[int, int]) -> Fetch:
     """`fetch` for windows of a resampled view of the dataset.
 
     Args:
         fetch: takes windows of the dataset itself.
-        dataset: the view; GDAL resamples whole blocks of it.
+        block: (height, width) of the blocks of the view, which are resampled whole.
         native: (height, width) of the dataset.
         shape: (height, width) of the view.
     """
-    block = dataset.block_shapes[0]
 
     def fetch_ahead(window: Window) -> None:
         row, stop_row = _reach(window.row, window.stop_row, block[0], native[0], shape[0])

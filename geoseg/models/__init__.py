@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from geoseg.models.blocks import check_input_size as check_input_size
     from geoseg.models.layers import MaxPoolingWithIndices as MaxPoolingWithIndices
     from geoseg.models.layers import MaxUnpooling as MaxUnpooling
-    from geoseg.models.measured import measured_halo as measured_halo
     from geoseg.models.mobilenet_unet import build_mobilenet_unet as build_mobilenet_unet
     from geoseg.models.registry import architectures as architectures
     from geoseg.models.registry import build as build
@@ -29,7 +28,6 @@ _HOMES = {
     "build_unet": "unet",
     "build_unetpp": "unetpp",
     "check_input_size": "blocks",
-    "measured_halo": "measured",
     "prune": "unetpp",
 }
 

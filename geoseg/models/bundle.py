@@ -11,12 +11,14 @@ from typing import Any
 
 from geoseg.errors import BundleError, ModelError
 from geoseg.models.card import Card, read_card
+from geoseg.models.halo_curve import HaloCurve
 
 BUNDLED = Path(__file__).resolve().parent.parent / "bundles"
 DEFAULT = "buildings-trees"
 CARD_FILE = "card.toml"
 KERAS_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
+INT8_FILE = "model.int8.onnx"
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,10 @@ class Bundle:
         cut = replace(self, level=level)
         model = cut.load_keras()
         found = footprint(model)
-        card = replace(self.card, parameters=model.count_params(), stride=found.stride, halo=found.halo)
+        card = replace(
+            self.card, parameters=model.count_params(), stride=found.stride, halo=found.halo,
+            halo_curve=HaloCurve(),
+        )  # fmt: skip
         return replace(cut, card=card)
 
 
@@ -114,6 +119,8 @@ def shipped() -> Iterator[Bundle]:
 def save_bundle(model: Any, card: Card, folder: Path, *, half: bool = False) -> Bundle:
     """Write a Keras model and its card as a bundle; stride, halo and parameters are taken from the model.
 
+    The card's halo curve, which was another network's, is left out.
+
     A network with a layer that has no ONNX form is saved without `model.onnx`, and runs on TensorFlow.
 
     Args:
@@ -135,7 +142,7 @@ def save_bundle(model: Any, card: Card, folder: Path, *, half: bool = False) -> 
     prints = footprint(model)
     full = replace(
         card, parameters=model.count_params(), stride=prints.stride, halo=prints.halo,
-        files={KERAS_FILE: sha256(folder / KERAS_FILE)},
+        halo_curve=HaloCurve(), files={KERAS_FILE: sha256(folder / KERAS_FILE)},
     )  # fmt: skip
     (folder / CARD_FILE).write_text(full.to_toml(), encoding="utf-8")
     bundle = Bundle(folder, full)

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import tomli_w
 
 from geoseg.errors import BundleError
+from geoseg.models.halo_curve import HaloCurve
 
 PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # slowest first
 WHOLE = ("parameters", "patch_size", "overlap", "median_kernel", "stride", "halo")
@@ -76,6 +77,7 @@ class Card:
         limits: known failures, one sentence each.
         precisions: what it may be computed in: proved to leave the masks as they are (see
             `runtime.agreement`).
+        halo_curve: what halos smaller than `halo` cost.
         files: sha256 by file name.
     """
 
@@ -98,6 +100,7 @@ class Card:
     scores: tuple[Mapping[str, Any], ...] = ()
     limits: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ("float32",)
+    halo_curve: HaloCurve = field(default_factory=HaloCurve)
     files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -158,15 +161,18 @@ def card_from(table: Mapping[str, Any], where: str) -> Card:
         raise BundleError(
             f"{where}: it has an unknown field {unknown[0]!r}; the fields are {', '.join(sorted(known))}"
         )
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-    }
+    values = _with_tuples(table)
     try:
         values["classes"] = tuple(ClassSpec(**spec) for spec in values.get("classes", ()))
+        values["halo_curve"] = HaloCurve(**_with_tuples(values.get("halo_curve", {})))
         return Card(**values)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         if isinstance(error, BundleError):
             raise
         raise BundleError(
             f"{where}: {str(error).replace('Card.__init__() ', '')}; see the bundle's documentation"
         ) from error
+
+
+def _with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}

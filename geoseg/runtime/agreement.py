@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geoseg.core.mask import classify
 from geoseg.core.stitch import Probabilities
-from geoseg.models.bundle import CARD_FILE, Bundle
+from geoseg.models.bundle import CARD_FILE, INT8_FILE, Bundle
 from geoseg.runtime import available
 from geoseg.runtime.choose import load_engine
 from geoseg.staging import staged
@@ -65,6 +65,7 @@ def prove(bundle: Bundle, images: NDArray[np.uint8], most: float = SAME_MASK) ->
     here = available.precisions("openvino") if available.installed("openvino") else ("float32",)
     faster = [each for each in here if each != "float32"]
     kept = [each for each in faster if agreement(bundle, images, "openvino", each).flipped <= most]
+    kept += ["int8"] if INT8_FILE in bundle.card.files and "int8" in bundle.card.precisions else []
     card = replace(bundle.card, precisions=("float32", *kept))
     with staged(bundle.folder / CARD_FILE, overwrite=True) as (draft,):
         draft.write_text(card.to_toml(), encoding="utf-8")

@@ -13,24 +13,36 @@ ENGINES = ("tensorflow", "openvino", "onnx")
 PACKAGES = {"tensorflow": "tensorflow", "openvino": "openvino", "onnx": "onnxruntime"}
 INSTALL = {
     "tensorflow": "pip install tensorflow",
+    "jax": "pip install jax, or unset KERAS_BACKEND",
     "openvino": "pip install openvino",
-    "onnx": "pip install onnxruntime, or onnxruntime-gpu",
+    "onnxruntime": "pip install onnxruntime, or onnxruntime-gpu",
 }
 DEVICES = Path("/dev")
 GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")  # NVIDIA, AMD, and either one inside WSL
 
 
+def package(engine: str) -> str:
+    """What an engine needs; `tensorflow` runs Keras models, on JAX where `KERAS_BACKEND` says so."""
+    on_jax = engine == "tensorflow" and os.environ.get("KERAS_BACKEND") == "jax"
+    return "jax" if on_jax else PACKAGES[engine]
+
+
 def installed(engine: str) -> bool:
     """Whether the engine's package can be imported; it is not imported for that."""
-    return importlib.util.find_spec(PACKAGES[engine]) is not None
+    return importlib.util.find_spec(package(engine)) is not None
 
 
 def version(engine: str) -> str | None:
     """The version of the engine's package; None when it is unknown."""
     try:
-        return importlib.metadata.version(PACKAGES[engine])
+        return importlib.metadata.version(package(engine))
     except importlib.metadata.PackageNotFoundError:
         return None  # e.g. from onnxruntime-gpu or tensorflow-cpu
+
+
+def install(engine: str) -> str:
+    """How to install what an engine needs."""
+    return INSTALL[package(engine)]
 
 
 def check_installed(engine: str) -> None:
@@ -40,7 +52,7 @@ def check_installed(engine: str) -> None:
         EngineError: with what to install.
     """
     if not installed(engine):
-        raise EngineError(f"the engine {engine} is not installed; {INSTALL[engine]}, or choose --engine auto")
+        raise EngineError(f"the engine {engine} is not installed; {install(engine)}, or choose --engine auto")
 
 
 def gpu() -> bool:
@@ -59,8 +71,26 @@ def _gpu_file() -> bool:
 
 def precisions(engine: str) -> tuple[str, ...]:
     """What an installed engine computes in at full speed here, slowest first."""
-    if engine != "openvino":
-        return ("float32",)
-    from geoseg.runtime import openvino_engine
+    if engine == "openvino":
+        from geoseg.runtime import openvino_engine
 
-    return openvino_engine.precisions()
+        return openvino_engine.precisions()
+    return _keras_precisions() if engine == "tensorflow" and gpu() else ("float32",)
+
+
+def multiplies_bytes() -> bool:
+    """Whether the processor is known to have instructions for int8 that never saturate on the way.
+
+    Those before them add products in 16 bits, which may overflow: other masks than those that were proved.
+    """
+    from geoseg.runtime.machine import has_int8
+
+    return has_int8()
+
+
+def _keras_precisions() -> tuple[str, ...]:
+    from geoseg.runtime.keras_engine import import_keras
+    from geoseg.runtime.machine import fast_precision
+
+    fast = fast_precision(import_keras().backend.backend())
+    return ("float32", fast) if fast == "bfloat16" else ("float32",)

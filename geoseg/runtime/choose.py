@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geoseg.errors import EngineError
-from geoseg.models.bundle import ONNX_FILE, Bundle
+from geoseg.models.bundle import INT8_FILE, ONNX_FILE, Bundle
 from geoseg.models.card import PRECISIONS
 from geoseg.runtime import available
 from geoseg.runtime.engine import Engine
 
 BATCH_PIXELS = 2**18  # per call: more is no faster on a CPU, and takes memory
 GPU_BATCH_PIXELS = 2**23
+GPU_STREAMS = 2  # one batch is copied to the GPU or back while the other is computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +67,27 @@ def load_engine(
     choice = choose(bundle, name, precision)
     pixels = (patch_size or bundle.card.patch_size) ** 2
     if choice.engine == "tensorflow":
-        return _load_keras(bundle, pixels, batch_size)
-    card, file = bundle.card, bundle.file(ONNX_FILE)
+        return _load_keras(bundle, pixels, batch_size, choice.precision)
+    card, file = bundle.card, bundle.file(INT8_FILE if choice.precision == "int8" else ONNX_FILE)
     numbers = dict(classes=len(card.classes), stride=card.stride, halo=card.halo,
                    batch_size=batch_size or max(1, BATCH_PIXELS // pixels))  # fmt: skip
     if choice.engine == "onnx":
         from geoseg.runtime.onnx_engine import OnnxEngine
 
-        return OnnxEngine(file, **numbers)
+        return OnnxEngine(file, **numbers, precision=choice.precision)
     from geoseg.runtime.openvino_engine import OpenVinoEngine
 
     return OpenVinoEngine(file, **numbers, precision=choice.precision)
 
 
-def _load_keras(bundle: Bundle, pixels: int, batch_size: int | None) -> Engine:
+def _load_keras(bundle: Bundle, pixels: int, batch_size: int | None, precision: str) -> Engine:
     from geoseg.runtime import keras_engine
 
     backend = keras_engine.import_keras().backend.backend()
     device = keras_engine.device(backend)
-    streams = keras_engine.one_core_a_call() if (backend, device) == ("tensorflow", "CPU") else 1
+    streams = GPU_STREAMS if device == "GPU" else 1
+    if (backend, device) == ("tensorflow", "CPU"):
+        streams = keras_engine.one_core_a_call()
     card = bundle.card
     return keras_engine.KerasEngine(
         bundle.load_keras(),
@@ -92,6 +95,7 @@ def _load_keras(bundle: Bundle, pixels: int, batch_size: int | None) -> Engine:
         stride=card.stride,
         halo=card.halo,
         streams=streams,
+        precision=precision,
         batch_size=batch_size or max(1, (GPU_BATCH_PIXELS if device == "GPU" else BATCH_PIXELS) // pixels),
     )
 
@@ -138,11 +142,14 @@ def _precision(bundle: Bundle, engine: str, wanted: str) -> str:
     if wanted not in ("auto", *PRECISIONS):
         raise EngineError(f"there is no precision {wanted}; choose auto or one of: {', '.join(PRECISIONS)}")
     if wanted != "auto" and wanted not in card.precisions:
+        mend = f"run geoseg model quantize {bundle.folder}, " if wanted == "int8" else ""
         raise EngineError(f"model {card.name} is proved in {_list(card.precisions)} only, not in {wanted}; "
-                          "choose one of these or auto")  # fmt: skip
+                          f"{mend}choose one of these or auto")  # fmt: skip
     if wanted == "auto" and card.precisions == ("float32",):
         return "float32"
     here = available.precisions(engine)
+    if wanted == "int8" and engine != "tensorflow" and available.multiplies_bytes():
+        return wanted  # a file of its own, held to a wider limit than auto may promise
     if wanted == "auto":
         return next(each for each in reversed(PRECISIONS) if each in here and each in card.precisions)
     if wanted not in here:

@@ -37,7 +37,7 @@ def diagnose() -> dict[str, str]:
 def _engine(name: str) -> str:
     """Its version, device and precisions, or what to install."""
     if not available.installed(name):
-        return f"not installed: {available.INSTALL[name]}"
+        return f"not installed: {available.install(name)}"
     version, precisions = available.version(name) or "installed", ", ".join(available.precisions(name))
     return f"{version} on {_device(name)}: {precisions}"
 

@@ -14,6 +14,7 @@ class Engine(Protocol):
 
     Attributes:
         name: engine and device, e.g. `tensorflow (CPU)`.
+        precision: what it computes in, e.g. `float32`.
         classes: channels of the result.
         stride: period of the network's shift equivariance, pixels.
         halo: context beyond which no input pixel matters, pixels.
@@ -22,6 +23,7 @@ class Engine(Protocol):
     """
 
     name: str
+    precision: str
     classes: int
     stride: int
     halo: int

@@ -55,16 +55,28 @@ def start_keras() -> Any:
 class KerasEngine:
     """Runs a Keras model on batches of one shape, compiled once; halves the batch when memory runs out.
 
-    Attributes are those of `runtime.engine.Engine`.
+    Attributes are those of `runtime.engine.Engine`; precision is `float32` or `bfloat16`.
     """
 
     def __init__(
-        self, model: Any, *, classes: int, stride: int, halo: int, batch_size: int, streams: int = 1
+        self,
+        model: Any,
+        *,
+        classes: int,
+        stride: int,
+        halo: int,
+        batch_size: int,
+        streams: int = 1,
+        precision: str = "float32",
     ) -> None:
         backend = import_keras().backend.backend()
         self.classes, self.stride, self.halo = classes, stride, halo
-        self.batch_size, self.streams = batch_size, streams
+        self.batch_size, self.streams, self.precision = batch_size, streams, precision
         self.name = f"{backend} ({device(backend)})"
+        if precision == "bfloat16":
+            from geoseg.models.mixed import in_bfloat16
+
+            self.name, model = f"{backend} ({device(backend)}, {precision})", in_bfloat16(model)
         self._forward, self._exhausted = _compiled(model, backend)
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:

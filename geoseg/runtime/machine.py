@@ -26,6 +26,11 @@ def fast_precision(backend: str) -> str:
     return "float16" if capability and capability < AMPERE else "bfloat16"
 
 
+def has_int8() -> bool:
+    """Whether the processor has dot products of bytes (VNNI, AMX, Arm's), as Linux names them."""
+    return bool(re.search(r"\b(avx512_vnni|avx_vnni|amx_int8|asimddp)\b", _cpuinfo()))
+
+
 def machine(backend: str) -> str:
     """Processor, cores, device and backend in one line; nothing that tells whose machine it is."""
     model = re.search(r"model name\s*:\s*(.+)", _cpuinfo())

@@ -26,12 +26,14 @@ class OnnxEngine:
     TensorFlow. Attributes are those of `runtime.engine.Engine`.
     """
 
-    def __init__(self, file: Path, *, classes: int, stride: int, halo: int, batch_size: int) -> None:
+    def __init__(
+        self, file: Path, *, classes: int, stride: int, halo: int, batch_size: int, precision: str = "float32"
+    ) -> None:
         self.classes, self.stride, self.halo, self.batch_size = classes, stride, halo, batch_size
         self._session = _session(file)
         device = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self.streams = cores() if device == "CPU" else 1
-        self.name = f"onnx ({device})"
+        self.name, self.precision = f"onnx ({device})", precision
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:
         """See `Engine`. Larger batches than `batch_size` are run in parts."""

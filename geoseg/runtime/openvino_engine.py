@@ -1,4 +1,4 @@
-"""OpenVINO: the bundle's `model.onnx` on the processor, in float32 or bfloat16."""
+"""OpenVINO: the bundle's `model.onnx` on the processor, in float32 or bfloat16, or its int8 twin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from geoseg.core.stitch import Probabilities
 from geoseg.errors import EngineError
 from geoseg.runtime.parts import in_parts
 
-HINTS = {"float32": "f32", "bfloat16": "bf16"}
+HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # of what an int8 file leaves in float
 KEEP = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16"}  # bf16 heeds it too
 ALONE = threading.Lock()
 """Held by first calls. OpenVINO's binding looks NumPy up when it first needs it, behind a lock of its own;
@@ -42,7 +42,7 @@ class OpenVinoEngine:
         self.classes, self.stride, self.halo, self.batch_size = classes, stride, halo, batch_size
         self.streams = cores()
         self.name = f"openvino (CPU, {precision})"
-        self._precision = precision
+        self.precision = precision
         self._core = _core()
         self._model = _read(self._core, file, precision)
         self._pools: dict[Shape, Pool] = {}
@@ -81,7 +81,7 @@ class OpenVinoEngine:
         try:
             model.reshape(list(shape))
             options = {
-                "INFERENCE_PRECISION_HINT": HINTS[self._precision],
+                "INFERENCE_PRECISION_HINT": HINTS[self.precision],
                 "NUM_STREAMS": self.streams,
                 "INFERENCE_NUM_THREADS": self.streams,
             }
@@ -115,7 +115,7 @@ def _read(core: Any, file: Path, precision: str) -> Any:
         ) from error
     place = ["framework", "float32_layers"]  # where OpenVINO puts ONNX metadata
     delicate = json.loads(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else []
-    return _marked(core, model, delicate) if delicate and precision != "float32" else model
+    return _marked(core, model, delicate) if delicate and HINTS[precision] != "f32" else model
 
 
 def _marked(core: Any, model: Any, layers: Sequence[str]) -> Any:

@@ -24,7 +24,8 @@ class Augmented:
     def __init__(self, engine: Engine, kind: str) -> None:
         self.inner, self.views = engine, VIEWS[kind]
         self.name = f"{engine.name}, {len(self.views)} views"
-        self.classes, self.stride, self.halo = engine.classes, engine.stride, engine.halo
+        self.precision, self.classes = engine.precision, engine.classes
+        self.stride, self.halo = engine.stride, engine.halo
         self.batch_size, self.streams = engine.batch_size, engine.streams
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:

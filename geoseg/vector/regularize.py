@@ -7,7 +7,7 @@ draw; where none keeps to it, the border stays, simplified or as it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import shapely
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geoseg.vector.regularize_choice import Borders, choose
 from geoseg.vector.regularize_direction import long_axis, wall_directions
-from geoseg.vector.regularize_frame import Frame, local_frame, pixel_sizes, usable
+from geoseg.vector.regularize_frame import Frame, local_frame, one_each, pixel_sizes, usable
 from geoseg.vector.regularize_options import Regularization, Status
 from geoseg.vector.regularize_overlaps import crowded, resolve_overlaps
 from geoseg.vector.regularize_rings import Flags, Polygons, polygons_of, rings_of, without_slits
@@ -24,6 +24,7 @@ from geoseg.vector.simplify import fit_without_crossings
 
 __all__ = ["Regularization", "Regularized", "Status", "regularize", "without_overlaps"]
 
+_BLOCK = 5_000  # polygons that are redrawn at once
 _PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
 _PLAIN_M, _SHARE = 0.7, 0.035  # m, and of the polygon's size: the less counts, if it is more
 _NARROW = 3.0  # px: their holes are wider
@@ -70,6 +71,20 @@ def regularize(
         options: thresholds.
     """
     options = options or Regularization()
+    frames = one_each(jacobians, len(polygons))
+    done = [_regularize(polygons[some], frames[some], options) for some in _blocks(len(polygons))]
+    return Regularized(
+        *(np.concatenate([getattr(block, one.name) for block in done]) for one in fields(Regularized))
+    )
+
+
+def _blocks(count: int) -> list[slice]:
+    """Polygons that are redrawn together: their dense borders take ten times as much memory as they do."""
+    return [slice(start, start + _BLOCK) for start in range(0, max(count, 1), _BLOCK)]
+
+
+def _regularize(polygons: Polygons, jacobians: NDArray[np.float64], options: Regularization) -> Regularized:
+    """Redraw some of the polygons; arguments as for `regularize`."""
     good = usable(polygons)
     result = _unchanged(polygons, pixel_sizes(jacobians, len(polygons)))
     if not good.any():
@@ -102,7 +117,9 @@ def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
     near = crowded(polygons, source, _REACH * coarse) & usable(source)
     plain = source.copy()
     for some, tolerance in ((near, coarse), (near & (coarse > _PLAIN), np.minimum(coarse, _PLAIN))):
-        plain[some] = _plain(source[some], tolerance[some])
+        plain[some] = np.concatenate([
+            _plain(source[some][part], tolerance[some][part]) for part in _blocks(int(some.sum()))
+        ])  # fmt: skip
         polygons, fallen = resolve_overlaps(polygons, plain, displacement)
         status[fallen], displacement[fallen] = (
             Status.SIMPLIFIED,

@@ -64,7 +64,7 @@ def local_frame(polygons: Polygons, jacobians: NDArray[np.float64], good: Flags)
     Returns:
         The frames and the rings of the good polygons.
     """
-    chosen = _one_each(jacobians, len(polygons))[good]
+    chosen = one_each(jacobians, len(polygons))[good]
     metres = pixel_sizes(jacobians, len(polygons))[good]
     if not (np.isfinite(metres) & (metres > 0)).all():
         raise GridError("a Jacobian is singular or not finite; give d(metres east, north) / d(column, row)")
@@ -77,10 +77,10 @@ def local_frame(polygons: Polygons, jacobians: NDArray[np.float64], good: Flags)
 
 def pixel_sizes(jacobians: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """(count,) float64 metres: the side of a square with a pixel's area at each polygon."""
-    return np.asarray(np.sqrt(np.abs(np.linalg.det(_one_each(jacobians, count)))))
+    return np.asarray(np.sqrt(np.abs(np.linalg.det(one_each(jacobians, count)))))
 
 
-def _one_each(jacobians: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def one_each(jacobians: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """(count, 2, 2) Jacobians from one each, or from one for all."""
     jacobians = np.asarray(jacobians, np.float64)
     if jacobians.shape not in ((2, 2), (count, 2, 2)):

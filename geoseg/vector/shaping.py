@@ -137,15 +137,15 @@ def draw(
     Returns:
         Polygons in pixel coordinates, some maybe empty, and for buildings the form that each was given.
     """
-    pixels, profile = traced.polygons(), shaping.profile_of(one)
+    profile = shaping.profile_of(one)
     if not shaping.simplify:
-        return pixels, None
+        return traced.polygons(), None
     tolerance = (
         SMOOTH_PX[profile] if shaping.simplify_m is None else shaping.simplify_m / (box.side_m() or 1.0)
     )
     if profile == "tree":
-        return simplify_coverage(pixels, tolerance), None
-    dense = pixels if one.cut is None else traced.border_polygons()
+        return simplify_coverage(traced.polygons(), tolerance), None
+    dense = traced.polygons() if one.cut is None else traced.border_polygons()
     centre = shapely.centroid(dense)
     frames, _ = jacobians(box, shapely.get_x(centre), shapely.get_y(centre))
     if profile == "building" and shaping.regularize:

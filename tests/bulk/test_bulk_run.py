@@ -1,8 +1,10 @@
 """A batch in this process: the same bytes as scene by scene, whatever happens on the way."""
 
+import itertools
 import json
 import os
 import shutil
+from copy import copy
 
 import numpy as np
 import pyogrio
@@ -137,6 +139,22 @@ def test_a_finished_run_has_nothing_left_to_do(scenes, network, tmp_path, monkey
     assert (again.earlier, again.processed) == (15, 15)
     assert (again.pixels, again.patches, again.failures) == (first.pixels, first.patches, [])
     assert digests(tmp_path / "out") == before
+
+
+def test_what_two_kinds_of_workers_made_names_both(scenes, network, tmp_path, monkeypatch):  # noqa: F811
+    load_once, names = work.load_once, itertools.cycle(["openvino (CPU, float32)", "tensorflow (GPU)"])
+
+    def renamed(*given):
+        engine = copy(load_once(*given))
+        engine.name = next(names)
+        return engine
+
+    monkeypatch.setattr(work, "load_once", renamed)
+    batch(scenes / "large.tif", tmp_path / "out", network)
+    for kind in ("mask", "probabilities"):
+        with rasterio.open(tmp_path / "out" / f"large_{kind}.tif") as file:
+            assert file.tags()["GEOSEG_ENGINE"] == "openvino (CPU, float32); tensorflow (GPU)"
+            assert file.tags()["GEOSEG_PRECISION"] == "float32"
 
 
 def test_shards_together_equal_the_whole(scenes, network, whole, tmp_path):  # noqa: F811

@@ -75,6 +75,15 @@ def test_json_is_one_object_that_says_what_was_done(scene, out):
     assert names(out) == ["m.tif", "m.tif.aux.xml", "p.tif"]
 
 
+def test_rasters_say_what_ran_the_network(scene, out):
+    words = (scene, "-o", out / "m.tif", "--probabilities", out / "p.tif", "--engine", "tensorflow", "--json")
+    said = json.loads(predict(*words).stdout)
+    for name in ("m.tif", "p.tif"):
+        with rasterio.open(out / name) as file:
+            tags = file.tags()
+        assert (tags["GEOSEG_ENGINE"], tags["GEOSEG_PRECISION"]) == (said["engine"], "float32")
+
+
 def test_options_reach_the_prediction(scene, out):
     result = predict(scene, "-o", out / "m.tif", "-b", "3,1,2", "--threshold", "0.9", "--co", "compress=zstd",
                      "--patch-size", "32", "--overlap", "8", "--batch-size", "2")  # fmt: skip

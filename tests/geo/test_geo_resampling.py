@@ -121,6 +121,23 @@ def test_what_has_no_data_does_not_bleed_into_its_neighbours(make_raster, kind, 
     assert (read[valid] == 100).all()
 
 
+@pytest.mark.parametrize("kind", ["internal", "external"])
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+@pytest.mark.parametrize("size", [0.1, 0.6])
+def test_a_mask_holds_for_pixels_of_any_dtype(make_raster, kind, dtype, size):
+    mask = np.ones((120, 180), bool)
+    mask[30:60, 60:120] = False
+    path = make_raster(
+        pixels=np.where(mask[..., None], 100, np.zeros(3)).astype(dtype),
+        transform=north_up(size), mask=mask, mask_kind=kind,
+    )  # fmt: skip
+    _, read, valid = opened(path, (0.3, 0.3))
+    top, left, height, width = (round(n * size / 0.3) for n in (30, 60, 30, 60))
+    assert not valid[top + 1 : top + height - 1, left + 1 : left + width - 1].any()
+    assert np.count_nonzero(~valid) <= height * width
+    assert (read[valid] == 100).all()
+
+
 def test_a_nodata_value_in_one_band_of_a_valid_pixel_is_a_value(make_raster):
     pixels = np.full((120, 180, 3), 100, np.uint8)
     pixels[::3, :, 0], pixels[1::3, :, 0], pixels[2::3, :, 0] = 0, 200, 190

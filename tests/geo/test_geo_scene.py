@@ -178,26 +178,26 @@ def test_a_cutline_without_polygons_is_refused(make_raster, tmp_path, case):
 def test_bands_are_found_by_colour_interpretation(make_raster):
     path = make_raster(bands=4, colors=[ColorInterp.undefined, *RGB[::-1]])
     with open_scene(path) as scene:
-        assert scene.indexes == (4, 3, 2)
+        assert scene.source.indexes == (4, 3, 2)
 
 
 def test_bands_are_found_by_description(make_raster):
     path = make_raster(bands=5, photometric="minisblack", names=["NIR", "Blue", "Green", "RED", "x"])
     with open_scene(path) as scene:
-        assert scene.indexes == (4, 3, 2)
+        assert scene.source.indexes == (4, 3, 2)
     with open_scene(path, ("red", "nir")) as scene:
-        assert scene.indexes == (4, 1)
+        assert scene.source.indexes == (4, 1)
 
 
 def test_unnamed_bands_are_taken_in_order_with_a_warning_when_some_are_left(make_raster, caplog):
     with open_scene(make_raster(bands=5, photometric="minisblack")) as scene:
-        assert scene.indexes == (1, 2, 3)
+        assert scene.source.indexes == (1, 2, 3)
     assert "choose with -b" in caplog.text
 
 
 def test_three_unnamed_bands_are_taken_in_order_without_a_word(make_raster, caplog):
     with open_scene(make_raster(bands=3, photometric="minisblack")) as scene:
-        assert scene.indexes == (1, 2, 3)
+        assert scene.source.indexes == (1, 2, 3)
     assert not caplog.text
 
 
@@ -210,7 +210,7 @@ def test_bands_given_by_number_win_and_may_repeat(make_raster):
 
 def test_no_wanted_names_means_all_bands_but_alpha(make_raster):
     with open_scene(make_raster(mask=~hole(), mask_kind="alpha"), ()) as scene:
-        assert scene.indexes == (1, 2, 3)
+        assert scene.source.indexes == (1, 2, 3)
 
 
 @pytest.mark.parametrize("bidx", [(1,), (1, 2), (1, 2, 3, 1), (0, 1, 2), (1, 2, 4)])

@@ -7,7 +7,7 @@ from keras import layers
 from networks import NETWORKS, averaging, forward, randomized
 
 from geoseg.errors import ModelError
-from geoseg.models import build_unetpp, check_input_size, measured_halo, prune
+from geoseg.models import build_unetpp, check_input_size, prune
 from geoseg.models.footprint import Footprint, footprint
 
 EXPECTED = {
@@ -174,22 +174,6 @@ def test_layers_without_a_local_footprint_are_named(layer, message):
 def test_impossible_footprints_are_refused():
     with pytest.raises(ModelError, match="halo a multiple of stride"):
         Footprint(stride=16, halo=100, receptive_field=204)
-
-
-def test_measured_halo_is_smaller_and_keeps_its_promise():
-    model = randomized(NETWORKS["unet"]())
-    halo = measured_halo(model, tolerance=1e-3, patch_size=208)
-    assert 0 < halo <= footprint(model).halo
-    assert measured_halo(model, tolerance=1e-6, patch_size=208) >= halo
-    assert measured_halo(model, tolerance=1.0, patch_size=208) == 0
-
-
-def test_measured_halo_explains_what_it_cannot_do():
-    model = randomized(NETWORKS["unet"]())
-    with pytest.raises(ModelError, match=r"no halo of a 32 px patch keeps 0\.0; use larger patches"):
-        measured_halo(model, tolerance=0.0, patch_size=32)
-    with pytest.raises(ModelError, match="show no surroundings of a 64 px patch"):
-        measured_halo(model, patch_size=64, images=np.zeros((1, 70, 64, 3)))
 
 
 def test_input_sizes():

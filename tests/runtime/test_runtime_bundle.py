@@ -113,6 +113,12 @@ CHANGES = {
     "classes are numbers": lambda table: table.update(classes=[1, 2]),
     "unknown precision": lambda table: table.update(precisions=["float32", "posit8"]),
     "no float32": lambda table: table.update(precisions=["bfloat16"]),
+    "halo curve is text": lambda table: table.update(halo_curve="flat"),
+    "halo curve without errors": lambda table: table.update(halo_curve={"halos": [0, 16]}),
+    "halo curve of text": lambda table: table.update(
+        halo_curve={"halos": [0, 16], "largest": ["much", "little"], "flipped": [0.1, 0.0]}
+    ),
+    "halo curve with an unknown field": lambda table: table.update(halo_curve={"color": "red"}),
     "stride is text": lambda table: table.update(stride="many"),
 }
 

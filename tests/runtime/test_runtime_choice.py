@@ -1,6 +1,7 @@
 """Which engine runs a model, and in what precision: a table; and one clear line where none can."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 
+from geoseg.api import predict
 from geoseg.errors import EngineError
 from geoseg.models.bundle import find_bundle
 from geoseg.models.card import PRECISIONS
@@ -113,6 +116,28 @@ def test_what_cannot_be_had_is_refused_in_one_line(machine, tiny_bundle, engines
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(("fast", "chosen"), [("bfloat16", "bfloat16"), ("float16", "float32")])
+def test_keras_computes_in_what_the_gpu_does_fast(monkeypatch, tiny_bundle, fast, chosen):
+    from geoseg.runtime import machine
+
+    bundle = card_of(tiny_bundle, precisions=BOTH)
+    assert choose(bundle, "tensorflow").precision == "float32"  # on the processor
+    monkeypatch.setattr(available, "gpu", lambda: True)
+    monkeypatch.setattr(machine, "fast_precision", lambda backend: fast)
+    assert choose(bundle, "tensorflow").precision == chosen
+    assert choose(tiny_bundle, "tensorflow").precision == "float32"  # its card allows nothing else
+
+
+@pytest.mark.parametrize(("backend", "package"), [("jax", "jax"), ("tensorflow", "tensorflow")])
+def test_keras_needs_the_backend_that_was_asked_for(monkeypatch, backend, package):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    asked = []
+    monkeypatch.setattr(available.importlib.util, "find_spec", asked.append)  # finds nothing
+    with pytest.raises(EngineError, match=f"the engine tensorflow is not installed; pip install {package}"):
+        available.check_installed("tensorflow")
+    assert asked == [package]
+
+
 def test_a_processor_without_bfloat16_says_so(machine, tiny_bundle):
     machine(ALL, openvino=("float32",))
     with pytest.raises(EngineError, match="openvino computes in float32 on this machine"):
@@ -184,10 +209,25 @@ def test_predicting_without_tensorflow_never_imports_it(tiny_bundle, make_raster
     assert json.loads(run.stdout.splitlines()[-1]) == [library]
 
 
-def test_the_command_line_offers_what_there_is():
-    from geoseg.cli import predict
+def test_keras_runs_on_jax_without_tensorflow(tiny_bundle, make_raster, tmp_path):
+    pytest.importorskip("jax", reason="jax is not installed: Keras' second backend cannot be tried")
+    masks = [tmp_path / "jax.tif", tmp_path / "here.tif"]
+    words = [make_raster(), "-m", tiny_bundle.folder, "--engine", "tensorflow", "-o", masks[0]]
+    run = subprocess.run([sys.executable, "-c", PREDICT, *map(str, words)], capture_output=True, text=True,
+                         check=True, env=dict(os.environ, KERAS_BACKEND="jax"))  # fmt: skip
+    assert json.loads(run.stdout.splitlines()[-1]) == ["jax", "keras"]
+    predict(words[0], masks[1], model=tiny_bundle.folder, engine="openvino")
+    pixels = []
+    for mask in masks:
+        with rasterio.open(mask) as file:
+            pixels.append(file.read(1))
+    np.testing.assert_array_equal(*pixels)
 
-    assert predict.ENGINES == available.ENGINES
+
+def test_the_command_line_offers_what_there_is():
+    from geoseg.cli import options, predict
+
+    assert options.ENGINES == available.ENGINES
     assert set(predict.PRECISIONS) == set(PRECISIONS)
 
 

@@ -42,6 +42,13 @@ def test_any_number_of_patches_gets_the_models_own_prediction(model, count, dtyp
     np.testing.assert_allclose(answer, model.predict(batch, verbose=0), atol=1e-6)
 
 
+def test_bfloat16_says_nearly_the_same(model):
+    engine = KerasEngine(model, classes=2, stride=1, halo=2, batch_size=4, precision="bfloat16")
+    assert engine.name.endswith("bfloat16)")
+    difference = np.abs(engine(images(3)) - engine_of(model)(images(3)))
+    assert 0 < difference.max() < 0.02
+
+
 def test_the_network_sees_batches_of_one_shape_only(model):
     engine, shapes = engine_of(model), []
     forward = engine._forward
@@ -125,6 +132,7 @@ class Ramp:
     """An engine that knows left from right and up from down: value by place, and by pixel."""
 
     name: str = "ramp"
+    precision: str = "float32"
     classes: int = 2
     stride: int = 1
     halo: int = 0

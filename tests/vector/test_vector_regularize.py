@@ -4,7 +4,8 @@ import shapely
 from shapely import affinity
 
 from geoseg.errors import GridError
-from geoseg.vector.regularize import Regularization, Status, regularize
+from geoseg.vector import regularize as regularize_module
+from geoseg.vector.regularize import Regularization, Status, regularize, without_overlaps
 
 METRES = np.array([[0.3, 0.0], [0.0, -0.3]])
 SHAPES = {
@@ -256,6 +257,22 @@ def test_each_result_depends_on_its_own_polygon_only():
         alone = regularize(source[k : k + 1], jacobians[k])
         assert shapely.to_wkb(alone.polygons[0]) == shapely.to_wkb(together.polygons[k])
         assert alone.displacement_px[0] == together.displacement_px[k]
+
+
+def test_blocks_make_no_difference(monkeypatch):
+    names = [*SHAPES, *SHAPES]
+    shapes = [affinity.translate(blurred(shape(name), seed), 34 * seed) for seed, name in enumerate(names)]
+
+    def drawn():
+        result = without_overlaps(redraw(*shapes), batch(*shapes))
+        return [result.polygons, result.status, result.displacement_px, result.orientation_deg]
+
+    whole = drawn()
+    monkeypatch.setattr(regularize_module, "_BLOCK", 5)
+    polygons, *numbers = drawn()
+    assert np.array_equal(shapely.to_wkb(polygons), shapely.to_wkb(whole[0]))
+    for now, before in zip(numbers, whole[1:], strict=True):
+        assert np.array_equal(now, before, equal_nan=True)
 
 
 def test_nothing_gives_nothing():

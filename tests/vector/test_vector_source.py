@@ -45,8 +45,8 @@ def write_own(folder, kind, classes=2, activation="sigmoid", profiles=None, name
     bundle = SimpleNamespace(card=card, level=None)
     settings = SimpleNamespace(thresholds=LIMITS[:classes], digest="0")
     box = GeoBox(SHAPE, NORTH_UP, CRS.from_string(UTM))
-    output = mask_output(box, bundle, settings, {}) if kind == "mask" else probability_output(
-        box, bundle, settings, {}, kind)  # fmt: skip
+    output = mask_output(box, bundle, settings, {}, {}) if kind == "mask" else probability_output(
+        box, bundle, settings, {}, {}, kind)  # fmt: skip
     path = folder / f"{kind}.tif"
     window = Window(0, 0, *SHAPE)
     with rasters([path], [output]) as stripe:
