@@ -113,6 +113,9 @@ class Publish:
         overlap: pixels shared by neighbouring patches at prediction; None for a quarter of the patch.
         patch_size: at prediction, pixels; None for the training patch.
         calibrate: choose each sigmoid class's threshold on the validation data.
+        initial_share: share of the weights of `network.initial` in the bundle's, 0 … 1; the trained ones are
+            the rest. Half keeps what the first network knew beyond the new data and often beats both
+            (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903).
     """
 
     summary: str = ""
@@ -123,3 +126,8 @@ class Publish:
     overlap: int | None = None
     patch_size: int | None = None
     calibrate: bool = False
+    initial_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.initial_share <= 1:
+            raise RecipeError(f"initial_share is from 0 to 1, got {self.initial_share}")

@@ -65,6 +65,8 @@ class Recipe:
             )
         if self.network.activation == "sigmoid" and set(names) & set(RESERVED):
             raise RecipeError("a sigmoid network has no class for background or ignore; leave it out")
+        if self.publish.initial_share and not self.network.initial:
+            raise RecipeError("publish.initial_share needs a network.initial to share in; name one")
         for data in self.data:
             allowed = {*names, *RESERVED, *(f"{NOT}{name}" for name in names)}
             for name in (*data.labels.values(), *data.known):

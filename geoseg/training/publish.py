@@ -70,7 +70,7 @@ def publish(recipe: Recipe, history: History, work: Path, target: Path, overwrit
         overwrite: replace the folder that is there.
     """
     model = build_network(recipe)  # in float32, whatever it was trained in
-    model.set_weights(load_weights(work, best_epoch(recipe.fit, history)))
+    model.set_weights(_kept(recipe, model, load_weights(work, best_epoch(recipe.fit, history))))
     held = [found for part in PARTS if (found := _held(recipe, model, part)) is not None]
     classes = _calibrated(recipe, held[0].measured)
     thresholds = [spec.threshold for spec in classes]
@@ -96,6 +96,16 @@ def publish(recipe: Recipe, history: History, work: Path, target: Path, overwrit
             "confusion": {each.part: _confusion(each.measured, thresholds) for each in held},
         }
         (draft / SCORES).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _kept(recipe: Recipe, model: keras.Model, trained: Sequence[Any]) -> list[Any]:
+    """The weights for the bundle: the trained ones, or a mixture with those that the model started from."""
+    share = recipe.publish.initial_share
+    if not share:
+        return list(trained)
+    return [
+        share * start + (1 - share) * end for start, end in zip(model.get_weights(), trained, strict=True)
+    ]
 
 
 def make_card(

@@ -146,3 +146,23 @@ def test_a_variant_may_be_like_another(tmp_path):
     assert load_recipe(path, variant="wide").fit.epochs == 7
     with pytest.raises(RecipeError, match="variant chicken is like itself, by way of chicken, egg"):
         load_recipe(path, variant="chicken")
+
+
+def test_a_bundle_may_keep_a_share_of_the_weights_it_started_from(tmp_path):
+    (first,) = train(write_recipe(tmp_path, fit={"epochs": 1}), tmp_path / "first")
+    found = {}
+    for share in (0.0, 0.25, 1.0):
+        recipe = write_recipe(
+            tmp_path, f"share{share}", network={"initial": first.folder}, publish={"initial_share": share}
+        )
+        (done,) = train(recipe, tmp_path / f"bundle{share}")
+        found[share] = find_bundle(done.folder).load_keras().get_weights()
+    start = find_bundle(first.folder).load_keras().get_weights()
+    for weights, tuned, mixed, kept in zip(start, found[0.0], found[0.25], found[1.0], strict=True):
+        np.testing.assert_array_equal(kept, weights)
+        np.testing.assert_allclose(mixed, 0.25 * weights + 0.75 * tuned, rtol=1e-5, atol=1e-6)
+    assert any((tuned != weights).any() for tuned, weights in zip(found[0.0], start, strict=True))
+    with pytest.raises(RecipeError, match=r"initial_share needs a network\.initial"):
+        load_recipe(write_recipe(tmp_path, "none", publish={"initial_share": 0.5}))
+    with pytest.raises(RecipeError, match="initial_share is from 0 to 1, got 2"):
+        load_recipe(write_recipe(tmp_path, "much", publish={"initial_share": 2}))
