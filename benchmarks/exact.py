@@ -11,14 +11,13 @@ own, the two modes in turn; the median run counts. Work is from the loaded netwo
 from __future__ import annotations
 
 import argparse
-import re
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from measure import Run, alone, mib, table, write_scene
+from measure import Run, alone, mib, sides, table, write_scene
 
 NETWORKS = ("unet", "unetpp")
 MODES: dict[str, dict[str, Any]] = {
@@ -77,7 +76,9 @@ def main() -> None:
     )
     parser.add_argument("scene")
     parser.add_argument("--nodata", type=float)
-    parser.add_argument("--part", help="HEIGHTxWIDTH in the middle of the scene; all of it by default")
+    parser.add_argument(
+        "--part", type=sides, help="HEIGHTxWIDTH in the middle; all by default"
+    )
     parser.add_argument("--width", type=int, default=16, help="filters at full resolution")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="auto")
@@ -88,8 +89,7 @@ def main() -> None:
         scene = options.scene
         if options.part:
             scene = str(Path(name, "part.tif"))
-            size = tuple(map(int, re.fullmatch(r"(\d+)x(\d+)", options.part).groups()))
-            alone(write_scene, options.scene, Path(scene), size)
+            alone(write_scene, options.scene, Path(scene), options.part)
         for network in NETWORKS:
             folder = Path(name, network)
             weights = alone(make_bundle, folder, network, options.width).answer

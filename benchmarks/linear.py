@@ -11,13 +11,12 @@ takes is the fixed start-up; the ratios are given with it and without.
 from __future__ import annotations
 
 import argparse
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from measure import Run, alone, median_run, mib, table, write_scene
+from measure import Run, alone, median_run, mib, sides, table, write_scene
 
 AREAS = (1, 4, 16)
 GROWTH = {"both": {1: (1, 1), 4: (2, 2), 16: (4, 4)}, "down": {area: (area, 1) for area in AREAS}}
@@ -37,12 +36,11 @@ def predict_once(scene: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def measured(options: argparse.Namespace, folder: Path) -> dict[int, Run]:
     """The median run over every area; 0 is a single patch."""
-    size = tuple(map(int, re.fullmatch(r"(\d+)x(\d+)", options.part).groups())) if options.part else None
     small = (options.patch_size, options.patch_size)
     scenes = {area: folder / f"{area}.tif" for area in (0, *AREAS)}
     alone(write_scene, options.scene, scenes[0], small)
     for area in AREAS:
-        alone(write_scene, options.scene, scenes[area], size, GROWTH[options.grow][area])
+        alone(write_scene, options.scene, scenes[area], options.part, GROWTH[options.grow][area])
     rounds = [
         {area: alone(predict_once, scene, options) for area, scene in scenes.items()}
         for _ in range(options.rounds)
@@ -69,7 +67,9 @@ def main() -> None:
     parser.add_argument("scene")
     parser.add_argument("--nodata", type=float)
     parser.add_argument("--grow", choices=list(GROWTH), default="both")
-    parser.add_argument("--part", help="HEIGHTxWIDTH in the middle of the scene as the first area")
+    parser.add_argument(
+        "--part", type=sides, help="HEIGHTxWIDTH in the middle, the first area"
+    )
     parser.add_argument("--rounds", type=int, default=1, help="of all areas in turn; the median run counts")
     parser.add_argument("--max-memory", type=float, default=2.0, metavar="GIB")
     parser.add_argument("--model", default="buildings-trees")

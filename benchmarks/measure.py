@@ -50,6 +50,12 @@ def median_run(rounds: Iterable[Run]) -> Run:
     return next(run for run in runs if run.wall == statistics.median_high([each.wall for each in runs]))
 
 
+def sides(text: str) -> tuple[int, int]:
+    """Height and width from `HEIGHTxWIDTH`, for `argparse`."""
+    height, width = text.split("x")
+    return int(height), int(width)
+
+
 def write_scene(
     source: str, target: Path, size: tuple[int, int] | None = None, times: tuple[int, int] = (1, 1)
 ) -> None:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from measure import Run, alone, median_run, mib, table, write_scene
+from measure import Run, alone, median_run, mib, sides, table, write_scene
 from numpy.typing import NDArray
 
 WANTED = {"speed": 8.0, "wall": 4.0, "geodeep": 3.5}  # with the bundled model
@@ -292,8 +291,7 @@ def task_of(options: argparse.Namespace, folder: Path) -> Task:
     scene, model = options.scene, options.model
     if options.part:
         scene = str(folder / "part.tif")
-        size = tuple(map(int, re.fullmatch(r"(\d+)x(\d+)", options.part).groups()))
-        alone(write_scene, options.scene, Path(scene), size)
+        alone(write_scene, options.scene, Path(scene), options.part)
     if options.recipe:
         model = str(folder / options.recipe.stem)
         print(f"{alone(recipe_bundle, Path(model), options.recipe).answer:,} random weights")
@@ -313,7 +311,9 @@ def main() -> None:
     parser.add_argument("--nodata", type=float)
     parser.add_argument("--model", default="buildings-trees")
     parser.add_argument("--recipe", type=Path, help="instead of a model: a network with random weights")
-    parser.add_argument("--part", help="HEIGHTxWIDTH in the middle of the scene; all of it by default")
+    parser.add_argument(
+        "--part", type=sides, help="HEIGHTxWIDTH in the middle; all by default"
+    )
     parser.add_argument("--patch-size", type=int, default=256)
     parser.add_argument("--overlap", type=int, default=64)
     parser.add_argument("--engine", default="auto")

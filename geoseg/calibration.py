@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from geoseg.core.grid import Grid
 from geoseg.core.mask import NODATA
 from geoseg.core.patches import read_reflected
+from geoseg.core.sampling import inside, scattered
 from geoseg.core.window import Window
 from geoseg.errors import SceneError
 from geoseg.geo.gdal import session
@@ -127,27 +128,19 @@ def _pieces(job: SceneJob, bundle: Bundle, labels: Path | None, wanted: int) -> 
         scene, area = stack.enter_context(open_job(job, bundle, settings))
         truth = stack.enter_context(open_labels(labels, scene.geobox)) if labels else None
         grid, scaling = Grid(scene.shape, card.patch_size, 0, card.stride), scene.scaling()
-        cells = list(product(*grid.touching(area)))
-        for place in np.random.default_rng(0).permutation(len(cells))[: TRIES * wanted]:
-            window = grid.window(cells[place])
+        for window in scattered(grid, area, TRIES * wanted):
             pixels, valid = read_reflected(scene, window, settings.filter, scaling.neutral)
-            valid = valid & _inside(window, scene)
+            valid = valid & inside(window, scene.shape)
             if valid.any():
                 yield scaling(pixels), valid, _targets(truth, window, scene, len(card.classes))
-
-
-def _inside(window: Window, scene: Scene) -> NDArray[np.bool_]:
-    inside = np.zeros(window.shape, bool)
-    inside[window.clip(scene.shape).within(window)] = True
-    return inside
 
 
 def _targets(truth: Labels | None, window: Window, scene: Scene, classes: int) -> NDArray[np.uint8]:
     """(height, width, classes): 1 yes, 0 no, 255 unknown."""
     numbers = np.full(window.shape, NODATA, np.uint8)
     if truth is not None:
-        inside = window.clip(scene.shape)
-        numbers[inside.within(window)] = truth(inside)
+        seen = window.clip(scene.shape)
+        numbers[seen.within(window)] = truth(seen)
     known = (numbers != NODATA)[..., None]
     return np.where(known, numbers[..., None] == np.arange(1, classes + 1), IGNORE).astype(np.uint8)
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import ROUND_UP, Context
 from functools import partial, reduce
-from itertools import islice, product
+from itertools import islice
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,9 @@ from geoseg.core.grid import Grid
 from geoseg.core.halo import HaloErrors, halo_errors
 from geoseg.core.mask import classify
 from geoseg.core.patches import read_reflected
-from geoseg.core.window import Window
+from geoseg.core.sampling import inside, scattered
 from geoseg.errors import GridError, SceneError
 from geoseg.geo.gdal import session
-from geoseg.geo.scene import Scene
 from geoseg.jobs import SceneJob, open_job
 from geoseg.models.bundle import CARD_FILE, Bundle
 from geoseg.models.card import Card
@@ -153,26 +152,12 @@ def _pieces(job: SceneJob, bundle: Bundle, settings: Settings) -> Iterator[Piece
     halo, side = bundle.card.halo, _side(bundle.card)
     with session(), open_job(job, bundle, settings) as (scene, area):
         grid, scaling = Grid(scene.shape, side, 0, bundle.card.stride), scene.scaling()
-        for window in _scattered(grid, area):
+        for window in scattered(grid, area, TRIES):
             outer = window.expand(halo)
             pixels, valid = read_reflected(scene, outer, settings.filter, scaling.neutral)
-            seen = _seen(window, scene) & valid[window.within(outer)]
+            seen = inside(window, scene.shape) & valid[window.within(outer)]
             if seen.any():
                 yield scaling(pixels), seen
-
-
-def _scattered(grid: Grid, area: Window) -> Iterator[Window]:
-    """Cells of a grid that meet an area, in an order that is all over it."""
-    cells = list(product(*grid.touching(area)))
-    for place in np.random.default_rng(0).permutation(len(cells))[:TRIES]:
-        yield grid.window(cells[place])
-
-
-def _seen(window: Window, scene: Scene) -> Valid:
-    """True inside the scene, whose reflection is no more than context."""
-    inside = np.zeros(window.shape, bool)
-    inside[window.clip(scene.shape).within(window)] = True
-    return inside
 
 
 def _compare(network: Engine, card: Card, piece: Piece) -> HaloErrors:
