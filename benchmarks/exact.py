@@ -76,9 +76,7 @@ def main() -> None:
     )
     parser.add_argument("scene")
     parser.add_argument("--nodata", type=float)
-    parser.add_argument(
-        "--part", type=sides, help="HEIGHTxWIDTH in the middle; all by default"
-    )
+    parser.add_argument("--part", type=sides, help="HEIGHTxWIDTH in the middle; all by default")
     parser.add_argument("--width", type=int, default=16, help="filters at full resolution")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="auto")

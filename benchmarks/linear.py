@@ -67,9 +67,7 @@ def main() -> None:
     parser.add_argument("scene")
     parser.add_argument("--nodata", type=float)
     parser.add_argument("--grow", choices=list(GROWTH), default="both")
-    parser.add_argument(
-        "--part", type=sides, help="HEIGHTxWIDTH in the middle, the first area"
-    )
+    parser.add_argument("--part", type=sides, help="HEIGHTxWIDTH in the middle, the first area")
     parser.add_argument("--rounds", type=int, default=1, help="of all areas in turn; the median run counts")
     parser.add_argument("--max-memory", type=float, default=2.0, metavar="GIB")
     parser.add_argument("--model", default="buildings-trees")

@@ -311,9 +311,7 @@ def main() -> None:
     parser.add_argument("--nodata", type=float)
     parser.add_argument("--model", default="buildings-trees")
     parser.add_argument("--recipe", type=Path, help="instead of a model: a network with random weights")
-    parser.add_argument(
-        "--part", type=sides, help="HEIGHTxWIDTH in the middle; all by default"
-    )
+    parser.add_argument("--part", type=sides, help="HEIGHTxWIDTH in the middle; all by default")
     parser.add_argument("--patch-size", type=int, default=256)
     parser.add_argument("--overlap", type=int, default=64)
     parser.add_argument("--engine", default="auto")
