@@ -168,6 +168,7 @@ class Augment:
         jpeg: share of patches with JPEG artefacts.
         shadow: share of patches with a cast shadow.
         gray: share of patches without colour.
+        borrow: share of patches in the colours of another patch of their batch.
     """
 
     flips: bool = True
@@ -181,6 +182,7 @@ class Augment:
     jpeg: float = 0.0
     shadow: float = 0.0
     gray: float = 0.0
+    borrow: float = 0.0
 
 
 def check_pattern(pattern: str) -> None:

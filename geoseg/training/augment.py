@@ -8,6 +8,7 @@ red, green and blue; the others change in brightness only.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -26,6 +27,7 @@ SATURATION, HUE = 0.7, math.radians(25)
 SIGMAS = 0.5, 1.5  # of blur, pixels
 DEVIATIONS = 2.0, 10.0  # of noise, steps of 255
 QUALITIES = 30, 90  # of JPEG
+STRETCH = 2.0  # of the deviation, at most
 SHADES = 0.35, 0.75  # what a shadow leaves of the light
 
 
@@ -49,6 +51,20 @@ def recolored(pixels: Pixels, augment: Augment, rng: Generator) -> Pixels:
     return jpeg(pixels, augment.jpeg, rng)
 
 
+def borrowed(pixels: Pixels, others: Sequence[Pixels], share: float, rng: Generator) -> Pixels:
+    """A share of the patches in the colours of another one: mean and deviation of each band.
+
+    What Reinhard et al. (2001, Color Transfer between Images) do, band by band: a network sees the roofs of
+    one city in the light, haze and camera of another.
+    """
+    if share == 0 or rng.random() >= share:
+        return pixels
+    (mean, deviation), (wanted, spread) = map(_colors, (pixels, others[rng.integers(len(others))]))
+    factor = np.clip(spread / np.maximum(deviation, 1), 1 / STRETCH, STRETCH)
+    table = (np.arange(256)[:, None] - mean) * factor + wanted
+    return _looked_up(table, pixels)
+
+
 def tone(pixels: Pixels, strength: float, rng: Generator) -> Pixels:
     """Brightness, contrast and gamma of all bands, and a cast of each, as one table."""
     if strength == 0:
@@ -57,8 +73,7 @@ def tone(pixels: Pixels, strength: float, rng: Generator) -> Pixels:
     casts = 1 + rng.uniform(-strength, strength, pixels.shape[2]) * CAST
     middle = float(pixels.mean()) / 255
     curve = (np.linspace(0, 1, 256) ** math.exp(gamma) - middle) * math.exp(contrast) + middle + shift
-    table = np.clip(np.rint(255 * curve[:, None] * casts), 0, 255).astype(np.uint8)
-    return _shaped(cv2.LUT(pixels, table[None]), pixels)
+    return _looked_up(255 * curve[:, None] * casts, pixels)
 
 
 def hue(pixels: Pixels, strength: float, rng: Generator) -> Pixels:
@@ -128,6 +143,18 @@ def _transformed(pixels: Pixels, matrix: NDArray[np.floating]) -> Pixels:
     """The first three bands multiplied by a 3 × 3 matrix."""
     colors = cv2.transform(np.ascontiguousarray(pixels[..., :RGB]), matrix.astype(np.float32))
     return np.concatenate([colors, pixels[..., RGB:]], axis=2) if pixels.shape[2] > RGB else colors
+
+
+def _colors(pixels: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each band."""
+    mean, deviation = cv2.meanStdDev(pixels.reshape(-1, 1, pixels.shape[2]))
+    return mean[:, 0], deviation[:, 0]
+
+
+def _looked_up(table: NDArray[np.floating], pixels: Pixels) -> Pixels:
+    """The (256, bands) value that each band's 256 become, rounded."""
+    whole = np.clip(np.rint(table), 0, 255).astype(np.uint8)
+    return _shaped(cv2.LUT(pixels, whole[None]), pixels)
 
 
 def _shaped(result: Pixels, pixels: Pixels) -> Pixels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +15,17 @@ from geoseg.core.filters import median_blur
 from geoseg.core.prefetch import cores
 from geoseg.recipe.data import Part
 from geoseg.recipe.recipe import Recipe
-from geoseg.training.augment import recolored
+from geoseg.training.augment import borrowed, recolored
 from geoseg.training.catalog import catalog
-from geoseg.training.codes import IGNORE, known_classes, targets
+from geoseg.training.codes import IGNORE, Labels, known_classes, targets
 from geoseg.training.patches import bounds, cut, grown
 from geoseg.training.pictures import pictures
 from geoseg.training.plans import GridPlan, Place, Plan, TrainingPlan
 from geoseg.training.samples import Reader
 
 Bytes = NDArray[np.uint8]
+Cut = tuple[Bytes, Labels]
+Patch = tuple[Bytes, Bytes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,23 +69,30 @@ class Dataset:
             GeosegError: an image or its labels that cannot be read or do not fit the recipe.
         """
         places = self._plan.places(epoch, index)
-        pixels, wanted = zip(*map(self._patch, places), strict=True)
+        cuts = [self._cut(place) for place in places]
+        lights = [pixels for pixels, _ in cuts]
+        patches = [self._patch(place, *each, lights) for place, each in zip(places, cuts, strict=True)]
+        pixels, wanted = zip(*patches, strict=True)
         names = tuple(place.tile.item.name for place in places)
         return Batch(np.stack(pixels), np.stack(wanted), names, tuple(p.picture.data.name for p in places))
 
-    def _patch(self, place: Place) -> tuple[Bytes, Bytes]:
-        """Pixels and targets; with a rim that the median filter looks at, as it does at prediction."""
+    def _cut(self, place: Place) -> Cut:
+        """Pixels and labels with a rim that the median filter looks at, as it does at prediction."""
         margin, size = self._filter.margin, self.recipe.patches.size
         outer, side = grown(place.frame, margin), size + 2 * margin
-        sample = self._reader.sample(place.picture, bounds(outer, side))
-        pixels, labels = cut(sample, outer, side)
-        if place.rng is not None:
-            pixels = recolored(pixels, self.recipe.augment, place.rng)
+        return cut(self._reader.sample(place.picture, bounds(outer, side)), outer, side)
+
+    def _patch(self, place: Place, pixels: Bytes, labels: Labels, lights: Sequence[Bytes]) -> Patch:
+        """Pixels and targets; for training in another light, that of its batch or one made up."""
+        augment, rng = self.recipe.augment, place.rng
+        if rng is not None:
+            pixels = recolored(borrowed(pixels, lights, augment.borrow, rng), augment, rng)
+        margin, size = self._filter.margin, self.recipe.patches.size
         core = slice(margin, margin + size), slice(margin, margin + size)
         pixels, labels = self._filter(pixels, labels != IGNORE)[core], np.ascontiguousarray(labels[core])
         data, recipe = place.picture.data, self.recipe
         known = known_classes(recipe, data)
-        alone = data.alone and place.rng is not None  # a lesson for training, no truth to be scored by
+        alone = data.alone and rng is not None  # a lesson for training, no truth to be scored by
         return pixels, targets(labels, known, recipe.class_names, recipe.network.activation, alone)
 
 

@@ -14,9 +14,10 @@ from rasterio.windows import Window as RioWindow
 
 from geoseg.core.window import Window
 from geoseg.errors import RecipeError, SceneError
-from geoseg.geo.gdal import open_raster, translated
+from geoseg.geo.gdal import translated
 from geoseg.geo.geobox import GeoBox
 from geoseg.geo.labels import Polygons, read_polygons
+from geoseg.geo.reach import open_input
 from geoseg.geo.scene import Scene
 from geoseg.recipe.recipe import Recipe
 from geoseg.training.catalog import Item
@@ -56,7 +57,7 @@ def read_labels(recipe: Recipe, item: Item, scene: Scene, window: Window) -> Lab
 def _mask(item: Item, shape: tuple[int, int], window: Window, codes: Mapping[str, int]) -> Labels:
     """A window of a mask: of numbers, or of colours where the keys of `codes` are colours."""
     what = f"cannot read the mask {item.mask}"
-    with translated(SceneError, what, "fetch it again"), open_raster(item.mask) as dataset:
+    with translated(SceneError, what, "fetch it again"), open_input(item.mask) as dataset:
         if dataset.shape != shape:
             raise RecipeError(f"the mask {item.mask} has {_size(dataset.shape)} px, its image {item.image} "
                               f"{_size(shape)}; cut them to one size")  # fmt: skip

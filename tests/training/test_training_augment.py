@@ -40,6 +40,7 @@ def test_a_recipe_without_augmentation_leaves_patches_alone():
     assert augment.pose(PLAIN, rng()) == UPRIGHT
     assert {f.name for f in fields(Augment)} == {
         "flips", "turns", "rotate", "scale", "shift", "color", "blur", "noise", "jpeg", "shadow", "gray",
+        "borrow",
     }  # fmt: skip
 
 
@@ -66,6 +67,23 @@ def test_grey_patches_have_one_value_and_keep_other_bands():
     pixels = picture(4)
     found = augment.gray(pixels, 1, rng())
     assert (np.ptp(found[..., :3], axis=2) == 0).all() and np.array_equal(found[..., 3], pixels[..., 3])
+
+
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_borrowed_colours_have_the_mean_and_deviation_of_another_patch(bands):
+    pixels, other = picture(bands), rng(6).normal(90, 30, (30, 30, bands)).clip(0, 255).astype(np.uint8)
+    found = augment.borrowed(pixels, [other], 1, rng())
+    assert found.shape == pixels.shape and found.dtype == np.uint8
+    assert np.allclose(found.mean((0, 1)), other.mean((0, 1)), atol=0.5)
+    assert np.allclose(found.std((0, 1)), other.std((0, 1)), atol=0.5)
+    assert augment.borrowed(pixels, [other], 0, rng()) is pixels
+    shares = [augment.borrowed(pixels, [other], 0.3, rng(k)) is not pixels for k in range(300)]
+    assert 0.2 < np.mean(shares) < 0.4
+
+
+def test_borrowing_from_a_plain_patch_keeps_some_contrast():
+    found = augment.borrowed(picture(), [np.full((9, 9, 3), 100, np.uint8)], 1, rng())
+    assert found.std() > 0.4 * picture().std()
 
 
 def test_hue_keeps_greys_and_brightness():

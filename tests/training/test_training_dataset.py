@@ -22,7 +22,8 @@ from geoseg.training.dataset import Dataset, loader, open_part
 from geoseg.training.draws import draw
 
 RECIPES = Path(geoseg.__file__).parents[1] / "pipelines/recipes"
-STRONG = Augment(rotate=0.5, scale=1.3, color=0.5, blur=0.2, noise=0.2, jpeg=0.2, shadow=0.2, gray=0.1)
+STRONG = Augment(rotate=0.5, scale=1.3, color=0.5, blur=0.2, noise=0.2, jpeg=0.2, shadow=0.2, gray=0.1,
+                 borrow=0.5)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
