@@ -22,6 +22,13 @@ left_out() {  # CITY METRES: what a network that never saw the city is worth the
         --json $made/s_without_"$1".json
 }
 
+packaged() {  # VARIANT NAME [SCORES]: what it is worth as it is shipped, then with that in its card
+    bundle="python pipelines/bundle_buildings_trees.py $recipe $made/$1"
+    $bundle $made/"$2" --name "$2"
+    python benchmarks/accuracy.py $recipe $made/"$2" --json $made/"$1"_test.json
+    $bundle geoseg/bundles/"$2" --name "$2" --scores "$made/$1_test.json=$held" "${@:3}" --scenes $real
+}
+
 [ -d $made/synth ] || { scenes suburb 100 20; scenes town 200 20; scenes rural 300 8; }
 trained teacher
 [ -d $made/pseudo ] || python pipelines/pseudo_labels.py $recipe $made/teacher $made/pseudo \
@@ -35,10 +42,5 @@ left_out banepa 0.35
 left_out accra 0.35
 left_out kampala 0.35
 left_out dubai model
-python benchmarks/accuracy.py $recipe $made/s --json $made/s_test.json
-python pipelines/bundle_buildings_trees.py $recipe $made/s geoseg/bundles/buildings-trees --name buildings-trees \
-    --scores "$made/s_test.json=$held" $made/s_without_{banepa,accra,kampala,dubai}.json="$never" --scenes $real
-
-python benchmarks/accuracy.py $recipe $made/m --json $made/m_test.json
-python pipelines/bundle_buildings_trees.py $recipe $made/m geoseg/bundles/buildings-trees-m --name buildings-trees-m \
-    --scores "$made/m_test.json=$held" --scenes $real
+packaged s buildings-trees $made/s_without_{banepa,accra,kampala,dubai}.json="$never"
+packaged m buildings-trees-m
