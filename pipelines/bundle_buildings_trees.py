@@ -7,7 +7,8 @@ RECIPE names the held-out data on which faster precisions are proved, TRAINED is
 it, each FILE is what `benchmarks/accuracy.py --json` wrote, of the part of the data that WHAT says, and each
 SCENE is a real one, larger than the network's halo, on which the errors of smaller halos are measured. Patch
 size, overlap and pixel sizes at prediction are those that did best on validation data: pixels finer than
-0.35 m cost Banepa 0.03 to 0.06 of IoU and gain nothing in Accra.
+0.35 m cost Banepa 0.03 to 0.06 of IoU and gain nothing in Accra. Thresholds are calibrated in the cities that
+it was trained on; --threshold sets others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from geoseg.halo import measure_halo
 from geoseg.models.bundle import find_bundle, save_bundle
-from geoseg.models.card import Card
+from geoseg.models.card import Card, ClassSpec
 from geoseg.recipe.recipe import Recipe, load_recipe
 from geoseg.runtime.agreement import prove
 from geoseg.runtime.keras_engine import import_keras
@@ -81,6 +82,12 @@ def scores_of(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield {"measured_on": what} | {key: row[key] for key in KEPT if key in row}
 
 
+def cut_at(card: Card, texts: Sequence[str]) -> tuple[ClassSpec, ...]:
+    """The classes with some thresholds other than those that are best where the network was trained."""
+    wanted = {name: float(value) for name, _, value in (text.partition("=") for text in texts)}
+    return tuple(replace(spec, threshold=wanted.get(spec.name, spec.threshold)) for spec in card.classes)
+
+
 def held_out(recipe: Recipe) -> NDArray[np.uint8]:
     """Patches of validation data, of every set."""
     dataset = open_part(recipe, "val")
@@ -104,13 +111,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--scenes", nargs="*", default=[], metavar="SCENE")
     parser.add_argument("--patch-size", type=int, default=512)
     parser.add_argument("--overlap", type=int, default=128)
+    parser.add_argument("--threshold", nargs="*", default=[], metavar="CLASS=VALUE")
     parser.add_argument("--pixel-sizes", type=float, nargs=2, default=(0.35, 1.0), metavar="METRES")
     given = parser.parse_args(arguments)
     import_keras()
     trained = find_bundle(given.trained)
     card = described(trained.card, given.name, given.summary, list(scores_of(given.scores)))
     card = replace(card, patch_size=given.patch_size, overlap=given.overlap,
-                   pixel_sizes_m=tuple(given.pixel_sizes))  # fmt: skip
+                   pixel_sizes_m=tuple(given.pixel_sizes), classes=cut_at(card, given.threshold))  # fmt: skip
     with staged_folder(given.target, overwrite=True) as draft:
         bundle = save_bundle(trained.load_keras(), card, draft, half=True)
         bundle = prove(bundle, held_out(load_recipe(given.recipe)))
