@@ -23,7 +23,7 @@ left_out() {  # CITY METRES: what a network that never saw the city is worth the
 }
 
 packaged() {  # VARIANT NAME [SCORES]: what it is worth as it is shipped, then with that in its card
-    bundle="python pipelines/bundle_buildings_trees.py $recipe $made/$1"
+    bundle="python pipelines/bundle_buildings_trees.py $recipe $made/$1 --threshold building=0.45 tree=0.4"
     $bundle $made/"$2" --name "$2"
     python benchmarks/accuracy.py $recipe $made/"$2" --json $made/"$1"_test.json
     $bundle geoseg/bundles/"$2" --name "$2" --scores "$made/$1_test.json=$held" "${@:3}" --scenes $real
@@ -35,6 +35,7 @@ trained teacher
     banepa=0.3 kampala=0.3 accra=0.3 naip=0.6 --distrust accra --only naip=pipelines/recipes/buildings_trees_naip.txt \
     --points naip=tree,trees_naip/points.csv
 trained s_first
+trained s_second
 trained s
 trained m_first
 trained m
