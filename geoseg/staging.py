@@ -6,17 +6,22 @@ then renamed. A run that fails or is killed leaves nothing that looks finished.
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from geoseg.errors import OutputError
 
 GDAL_SIDES = (".aux.xml", ".msk", ".ovr")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
+
+_unfinished = dict[Path, None]()  # drafts, as patterns of names, and folders of this process
 
 
 @contextmanager
@@ -24,7 +29,8 @@ def staged(*targets: Path, overwrite: bool = False) -> Iterator[tuple[Path, ...]
     """Give temporary paths to write to; rename all of them when the `with` block ends well.
 
     GDAL's side files of a temporary path (`x.tif.aux.xml` beside `x.tif`) are renamed with it. When the
-    block fails, every file it made is removed.
+    block fails, every file it made is removed. Of two processes that write the same targets, the one that
+    ends first has them all, and the other is refused.
 
     Args:
         targets: the final paths.
@@ -36,16 +42,76 @@ def staged(*targets: Path, overwrite: bool = False) -> Iterator[tuple[Path, ...]
     _check(targets, overwrite)
     token = f".geoseg-{uuid.uuid4().hex[:12]}-"
     drafts = tuple(target.with_name(token + target.name) for target in targets)
-    try:
+    folders = {target.parent for target in targets}
+    with _removed({folder / f"{token}*" for folder in folders}), room(targets):
         yield drafts
         for draft in drafts:
             _flush(draft)
-        for draft, target in zip(drafts, targets, strict=True):
-            _publish(draft, target)
+        with _alone(folders):
+            check_absent(targets, overwrite)
+            for draft, target in zip(drafts, targets, strict=True):
+                _publish(draft, target)
+
+
+def discard() -> None:
+    """Remove all that this process has not finished, before it ends without leaving its `with` blocks."""
+    for draft in list(_unfinished):
+        _remove(draft)
+
+
+@contextmanager
+def _removed(drafts: Iterable[Path]) -> Iterator[None]:
+    """Whatever happens, leave no drafts; `discard` knows of them meanwhile."""
+    drafts = list(drafts)
+    _unfinished.update(dict.fromkeys(drafts))
+    try:
+        yield
     finally:
-        for target in targets:
-            for leftover in target.parent.glob(token + "*"):
-                leftover.unlink(missing_ok=True)
+        for draft in drafts:
+            _remove(draft)
+            _unfinished.pop(draft, None)
+
+
+def _remove(draft: Path) -> None:
+    """Remove a folder, or the files that a pattern of names means."""
+    for leftover in draft.parent.glob(draft.name):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def room(targets: Iterable[Path]) -> Iterator[None]:
+    """Say which files it was that a disk without room could not take.
+
+    Raises:
+        OutputError: instead of an OSError that says so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        names = ", ".join(str(target) for target in targets)
+        raise OutputError(f"cannot write {names}: {error.strerror}; make room and run it again") from error
+
+
+@contextmanager
+def _alone(folders: Iterable[Path]) -> Iterator[None]:
+    """Keep other processes of geoseg from publishing in some folders, for as long as renaming takes."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with ExitStack() as stack:
+        for folder in sorted(folders):  # in one order for all, so that none waits for the other
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def check_absent(targets: tuple[Path, ...] | list[Path], overwrite: bool) -> None:
@@ -97,10 +163,7 @@ def staged_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: when it exists and is not empty, or cannot be written.
     """
-    if target.is_dir() and any(target.iterdir()) and not overwrite:
-        raise OutputError(f"the folder {target} is not empty; choose another or add --overwrite")
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{target} is a file; give the name of a folder")
+    _check_folder(target, overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".geoseg-", suffix=f"-{target.name}", dir=target.parent))
@@ -108,18 +171,32 @@ def staged_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
         raise OutputError(
             f"cannot write to {target.parent}: {error.strerror}; choose another folder"
         ) from error
-    aside = draft.with_name(draft.name + "-old")
-    try:
+    with _removed([draft.with_name(glob.escape(draft.name))]), room([target]):
         yield draft
         draft.chmod(0o777 & ~_umask())
-        if target.exists():
-            target.replace(aside)
+        with _alone([target.parent]):
+            _check_folder(target, overwrite)
+            _replace_folder(draft, target)
+
+
+def _check_folder(target: Path, overwrite: bool) -> None:
+    if target.is_dir() and any(target.iterdir()) and not overwrite:
+        raise OutputError(f"the folder {target} is not empty; choose another or add --overwrite")
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{target} is a file; give the name of a folder")
+
+
+def _replace_folder(draft: Path, target: Path) -> None:
+    """Rename a folder; the one that is there is set aside first, and put back if that fails."""
+    aside = draft.with_name(draft.name + "-old")
+    if target.exists():
+        target.replace(aside)
+    try:
         draft.replace(target)
     finally:
         if aside.exists() and not target.exists():
             aside.replace(target)
-        for leftover in (draft, aside):
-            shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -1,12 +1,13 @@
 """Outputs appear whole or not at all."""
 
+import errno
 import os
 import stat
 
 import pytest
 
 from geoseg.errors import OutputError
-from geoseg.staging import check_absent, staged, staged_folder
+from geoseg.staging import check_absent, discard, staged, staged_folder
 
 FAILURES = [ValueError("no"), KeyboardInterrupt(), SystemExit(1)]
 
@@ -200,3 +201,55 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
     with pytest.raises(OutputError, match="cannot write to"), staged_folder(tmp_path / "run" / "below"):
         pytest.fail("the block was entered")
     assert texts(tmp_path) == {"run": "mine"}
+
+
+def test_of_two_that_began_together_the_first_to_end_wins_and_the_other_is_refused(tmp_path):
+    targets = tmp_path / "a.tif", tmp_path / "b.tif"
+    with pytest.raises(OutputError, match=r"a\.tif exists already"), staged(*targets) as slow:
+        with staged(*targets) as quick:
+            for draft in quick:
+                draft.write_text("quick")
+                beside(draft, ".aux.xml").write_text("quick")
+        for draft in slow:
+            draft.write_text("slow")
+            beside(draft, ".aux.xml").write_text("slow")
+    assert set(texts(tmp_path).values()) == {"quick"}
+    assert names(tmp_path) == ["a.tif", "a.tif.aux.xml", "b.tif", "b.tif.aux.xml"]
+
+
+def test_of_two_folders_that_were_begun_together_the_first_to_end_wins(tmp_path):
+    target = tmp_path / "out"
+    with pytest.raises(OutputError, match="is not empty"), staged_folder(target) as slow:
+        with staged_folder(target) as quick:
+            (quick / "x").write_text("quick")
+        (slow / "x").write_text("slow")
+    assert texts(target) == {"x": "quick"}
+    assert names(tmp_path) == ["out"]
+
+
+def test_what_is_unfinished_can_be_discarded_from_outside_its_block(tmp_path):
+    with staged(tmp_path / "a[1].tif") as (draft,), staged_folder(tmp_path / "b[2]") as folder:
+        draft.write_text("half")
+        (folder / "x").write_text("half")
+        discard()
+        assert names(tmp_path) == []
+        draft.write_text("whole")
+        folder.mkdir()
+    assert names(tmp_path) == ["a[1].tif", "b[2]"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_disk_without_room_is_named_with_the_outputs(tmp_path, number):
+    full = OSError(number, os.strerror(number))
+    with (
+        pytest.raises(OutputError, match=rf"cannot write .*a\.tif: {os.strerror(number)}; make room"),
+        staged(tmp_path / "a.tif") as (draft,),
+    ):
+        draft.write_text("half")
+        raise full
+    assert names(tmp_path) == []
+
+
+def test_other_errors_of_the_system_are_left_to_whoever_knows_what_they_mean(tmp_path):
+    with pytest.raises(FileNotFoundError), staged(tmp_path / "a.tif"):
+        (tmp_path / "absent").read_text()
