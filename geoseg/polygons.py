@@ -13,13 +13,15 @@ from typing import Any
 import shapely
 from numpy.typing import NDArray
 
+from geoseg.geo.fingerprint import unchanged
 from geoseg.vector.attributes import FeatureBatch, columns_for, feature_batch
 from geoseg.vector.components import Components
 from geoseg.vector.files import check_output, decimals_for, write_features
 from geoseg.vector.shaping import Shaping, draw, trace_class
-from geoseg.vector.source import open_raster_source
+from geoseg.vector.source import RasterSource, open_raster_source
 from geoseg.vector.source_base import Source
 from geoseg.vector.source_classes import ClassBand
+from geoseg.vector.source_codes import LabelStrip
 from geoseg.vector.source_stream import StreamSource, pushing
 
 __all__ = ["Shaping", "Vectorized", "vectorize", "vectorized_stream"]
@@ -53,6 +55,7 @@ def vectorize(
     nodata: float | None = None,
     scene: str | None = None,
     overwrite: bool = False,
+    allow_remote: bool = False,
 ) -> Vectorized:
     """Turn a raster of classes or probabilities into polygons on its own ground.
 
@@ -70,6 +73,7 @@ def vectorize(
         nodata: the value of pixels without data, instead of the raster's own.
         scene: what the polygons' attribute `scene` says; the raster's name when None.
         overwrite: replace an output that exists.
+        allow_remote: follow what the raster's content points at, see `geo.reach`.
 
     Raises:
         GeosegError: one line that says what was wrong, what was got and what to do.
@@ -77,12 +81,22 @@ def vectorize(
     start = time.perf_counter()
     shaping = shaping or Shaping()
     with open_raster_source(
-        raster, class_name=class_name, band=band, threshold=threshold, nodata=nodata
-    ) as source:
+        raster, class_name=class_name, band=band, threshold=threshold, nodata=nodata,
+        allow_remote=allow_remote,
+    ) as source:  # fmt: skip
         check_output(output, source.geobox.crs, overwrite)
-        traced = (trace_class(source.strips(one.name), one, source.geobox, shaping) for one in source.bands)
-        counts = _write(output, source, traced, shaping, scene or source.scene, overwrite)
+        drawn = _drawn_all(str(raster), source, shaping, scene or source.scene)
+        counts = _write(output, source, drawn, overwrite)
     return Vectorized(str(raster), str(output), counts, time.perf_counter() - start)
+
+
+def _drawn_all(
+    raster: str, source: RasterSource, shaping: Shaping, scene: str
+) -> Iterator[FeatureBatch | None]:
+    """The features of each class of a raster that stays what it is meanwhile."""
+    with unchanged(raster):
+        for one in source.bands:
+            yield _drawn(source, shaping, scene, one, source.strips(one.name))
 
 
 @contextmanager
@@ -91,7 +105,8 @@ def vectorized_stream(
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Trace probabilities while they are made; their polygons are written when the block ends well.
 
-    The file equals that of `vectorize` on the raster of the same probabilities.
+    Each class is traced, and then drawn, in a thread of its own. The file equals that of `vectorize` on the
+    raster of the same probabilities.
 
     Args:
         output: as for `vectorize`.
@@ -108,35 +123,28 @@ def vectorized_stream(
     """
     shaping = shaping or Shaping()
     check_output(output, source.geobox.crs, overwrite)
-    with pushing([partial(_traced, source, shaping, one) for one in source.bands]) as (push, results):
+    with pushing([partial(_streamed, source, shaping, one) for one in source.bands]) as (push, results):
         yield push
-        _write(output, source, results(), shaping, source.scene, overwrite)
+        _write(output, source, results(), overwrite)
 
 
-def _traced(
+def _streamed(
     source: StreamSource, shaping: Shaping, one: ClassBand, rows: Iterator[NDArray[Any]]
-) -> Components | None:
-    """The components of a class in rows that pass by."""
-    return trace_class(source.strips(one, rows), one, source.geobox, shaping)
+) -> FeatureBatch | None:
+    """The features of a class in rows that pass by."""
+    return _drawn(source, shaping, source.scene, one, source.strips(one, rows))
 
 
 def _write(
-    output: str | Path,
-    source: Source,
-    traced: Iterable[Components | None],
-    shaping: Shaping,
-    scene: str,
-    overwrite: bool,
+    output: str | Path, source: Source, drawn: Iterable[FeatureBatch | None], overwrite: bool
 ) -> Mapping[str, int]:
     """Write the polygons of all classes, one class after the other; how many of each there were."""
     counts, box = dict[str, int](), source.geobox
 
     def features() -> Iterator[FeatureBatch]:
-        for one, components in zip(source.bands, traced, strict=True):
-            counts[one.name] = 0
-            if components is not None:
-                batch = _features(components, one, source, shaping, scene)
-                counts[one.name] = len(batch)
+        for one, batch in zip(source.bands, drawn, strict=True):
+            counts[one.name] = 0 if batch is None else len(batch)
+            if batch is not None:
                 yield batch
 
     write_features(
@@ -146,10 +154,18 @@ def _write(
     return counts
 
 
+def _drawn(
+    source: Source, shaping: Shaping, scene: str, one: ClassBand, strips: Iterator[LabelStrip]
+) -> FeatureBatch | None:
+    """The features of a class, None without any; it is held until complete: neighbours are drawn together."""
+    traced = trace_class(strips, one, source.geobox, shaping)
+    return None if traced is None else _features(traced, one, source, shaping, scene)
+
+
 def _features(
     traced: Components, one: ClassBand, source: Source, shaping: Shaping, scene: str
 ) -> FeatureBatch:
-    """The features of a class, which is held until it is complete: neighbours are drawn together."""
+    """What was traced of a class, drawn and described."""
     polygons, form = draw(traced, one, source.geobox, shaping)
     solid = ~shapely.is_empty(polygons)
     batch = feature_batch(

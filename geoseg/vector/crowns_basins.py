@@ -83,7 +83,9 @@ def passes(labels: NDArray[Any], heights: NDArray[Any]) -> Integers:
     for down, right in FORWARD:
         here, there = _shifted(labels.shape, down, right)
         one, other = labels[here], labels[there]
-        at = np.nonzero((one != other) & (one > 0) & (other > 0))
+        rows, cols = np.divmod(np.flatnonzero(one != other), max(one.shape[1], 1))  # few: the rest is quick
+        touching = (one[rows, cols] > 0) & (other[rows, cols] > 0)
+        at = rows[touching], cols[touching]
         low = np.minimum(heights[here][at], heights[there][at])
         found.append(np.stack([one[at], other[at], low], 1).astype(np.int64))
     return np.concatenate(found)

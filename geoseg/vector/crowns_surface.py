@@ -48,33 +48,38 @@ def reliefs(strips: Iterable[CanopyStrip], width: int, options: CrownOptions) ->
     row = 0
     for mask, codes, rows in _with_margin(strips, width, options.margin):
         around = slice(max(rows.start - 1, 0), min(rows.stop + 1, len(mask)))
-        heights = surface(mask, codes, options)[around]
+        heights = surface(mask, codes, options, around)
         missing = around.start - rows.start + 1, rows.stop + 1 - around.stop
         yield Relief(row, np.pad(heights, (missing, (1, 1))))
         row += rows.stop - rows.start
 
 
-def surface(mask: Mask, codes: Codes, options: CrownOptions) -> Heights:
-    """The surface of a window.
+def surface(mask: Mask, codes: Codes, options: CrownOptions, rows: slice = slice(None)) -> Heights:
+    """The surface of a window, or of some of its rows.
 
     Args:
         mask: (h, w) bool, True = canopy; False where there is no data.
         codes: (h, w) uint8, probability · 254; not used outside the mask.
         options: of the crowns.
+        rows: those wanted; the others tell how far away the background is.
 
     Returns:
-        (h, w) uint16, `options.steps_per_px` steps per pixel; 1 or more in the mask, 0 outside.
+        (rows, w) uint16, `options.steps_per_px` steps per pixel; 1 or more in the mask, 0 outside.
     """
-    steps = options.steps_per_px
+    steps, (start, stop, _) = options.steps_per_px, rows.indices(len(mask))
+    blurred = slice(max(start - options.blur_radius, 0), stop + options.blur_radius)
+    canopy = mask[blurred]
     distance = np.sqrt(np.arange(options.max_radius_px**2 + 1)) * steps
     share = np.minimum(np.arange(256) / TOP, 1) * options.weight_px * steps
-    heights = look_up(np.rint(distance).astype(np.uint16), squared_distance(mask, options.max_radius_px))
-    heights += look_up(np.rint(share).astype(np.uint16), codes) * mask
+    squared = squared_distance(mask, options.max_radius_px, blurred)
+    heights = look_up(np.rint(distance).astype(np.uint16), squared)
+    heights += look_up(np.rint(share).astype(np.uint16), codes[blurred]) * canopy
     if options.blur_radius and heights.size:
         side = 2 * options.blur_radius + 1
         # on 16 bits this is exact fixed-point arithmetic; float32 would depend on the window
         heights = cv2.GaussianBlur(heights, (side, side), options.sigma_px)
-    return np.asarray(np.maximum(heights, np.uint16(1)) * mask)
+    wanted = slice(start - blurred.start, stop - blurred.start)
+    return np.asarray(np.maximum(heights[wanted], np.uint16(1)) * canopy[wanted])
 
 
 def look_up(table: NDArray[Entry], index: NDArray[Any]) -> NDArray[Entry]:
@@ -86,7 +91,7 @@ def look_up(table: NDArray[Entry], index: NDArray[Any]) -> NDArray[Entry]:
     return found
 
 
-def squared_distance(mask: Mask, most: int) -> Heights:
+def squared_distance(mask: Mask, most: int, wanted: slice = slice(None)) -> Heights:
     """Exact squared Euclidean distance to the nearest pixel outside the mask, at most `most` squared.
 
     Whole numbers, and eight times as fast as a general transform while the distances are short: first the
@@ -95,14 +100,14 @@ def squared_distance(mask: Mask, most: int) -> Heights:
     Args:
         mask: (h, w) bool; beyond its edge nothing counts as outside.
         most: 1 … 181 px.
+        wanted: rows.
 
     Returns:
-        (h, w) uint16, 0 outside the mask.
+        (rows, w) uint16, 0 outside the mask.
     """
-    squared = _column_distance(mask, most)
-    squared *= squared
+    squared = _column_distance(mask, most)[wanted] ** 2
     rows = max(1, CACHED // max(mask.shape[1], 1))
-    for start in range(0, len(mask), rows):
+    for start in range(0, len(squared), rows):
         _spread(squared[start : start + rows], most)
     return squared
 

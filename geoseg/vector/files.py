@@ -6,10 +6,12 @@ grows with the square of their number. Nothing but one batch is held, so memory 
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +31,7 @@ from geoseg.vector.ground import has_ground
 
 STDOUT = "-"
 LAYER = "polygons"  # a fixed name: GeoPackage refuses some that files may have
+TAIL = 5  # bytes at the end of a GeoJSON file, behind its last feature
 FINE_M = 0.2  # pixel size below which the 5 mm of a seventh decimal would bend right angles
 WRITE_ERRORS = (RuntimeError, ValueError, OSError)  # GDAL's are RuntimeErrors
 
@@ -128,7 +131,25 @@ def write_features(
             write_geoparquet(draft, feed.sized(), columns, wkt, geometry_type)
         else:
             _write(feed.stream(), draft, options)
+            if not _complete(draft, format_, feed.count):
+                raise OSError("its end is missing")
     return feed.count
+
+
+def _complete(path: Path, format_: Format, count: int) -> bool:
+    """Whether what GDAL writes last is there: it says nothing when a disk has no room for it."""
+    if format_ is LINES:
+        with path.open("rb") as file:
+            return sum(line.endswith(b"\n") for line in file) == count
+    if format_.degrees:
+        with path.open("rb") as file:
+            file.seek(-min(TAIL, path.stat().st_size), os.SEEK_END)
+            return file.read().split() == [b"]", b"}"]
+    if format_.driver == "GPKG":
+        with closing(sqlite3.connect(path)) as file:
+            index = file.execute("select count(*) from sqlite_master where name like 'rtree_%'").fetchone()
+            return bool(index[0]) or not count
+    return not count or len(pyogrio.raw.read(path, columns=[], skip_features=count - 1)[2]) == 1
 
 
 def _layer_options(format_: Format, decimals: int) -> dict[str, str]:

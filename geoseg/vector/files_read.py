@@ -15,6 +15,8 @@ import pyproj
 from shapely.errors import ShapelyError
 
 from geoseg.errors import SceneError
+from geoseg.geo.gdal import in_a_line
+from geoseg.geo.reach_vectors import check_vector
 from geoseg.vector.files_feed import BATCH
 from geoseg.vector.geoparquet import BBOX
 
@@ -48,6 +50,7 @@ def open_polygons(path: Path) -> Iterator[Opened]:
     Raises:
         SceneError: when it cannot be read, or has no CRS.
     """
+    check_vector(path)
     try:
         if path.suffix.lower() == PARQUET:
             yield _parquet(path)
@@ -58,7 +61,7 @@ def open_polygons(path: Path) -> Iterator[Opened]:
     except SceneError:
         raise
     except READ_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_a_line(error)
         raise SceneError(f"cannot read the polygons of {path}: {reason}; give a vector file") from error
 
 

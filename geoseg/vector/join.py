@@ -148,7 +148,8 @@ def _extended(
 
 def _closed(paths: Paths, done: list[Chain], component: Integers, seam_row: int) -> Rings:
     """The rings that closed in a slab, or when it was linked with those above."""
-    lengths = [*np.diff(paths.rings.offsets), *(sum(map(len, chain.points)) for chain in done)]
+    linked = np.array([sum(map(len, chain.points)) for chain in done], np.int64)
+    lengths = np.concatenate([np.diff(paths.rings.offsets), linked])
     points = [paths.rings.points, *(part for chain in done for part in chain.points)]
     crossings = [paths.rings.crossings, *(part for chain in done for part in _turned(chain, seam_row))]
     return make_rings(np.concatenate(points), offsets_of(lengths), np.concatenate(crossings), component)

@@ -7,12 +7,16 @@ draw; where none keeps to it, the border stays, simplified or as it was.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geoseg.core.prefetch import cores
 from geoseg.vector.regularize_choice import Borders, choose
 from geoseg.vector.regularize_direction import long_axis, wall_directions
 from geoseg.vector.regularize_frame import Frame, local_frame, one_each, pixel_sizes, usable
@@ -24,7 +28,9 @@ from geoseg.vector.simplify import fit_without_crossings
 
 __all__ = ["Regularization", "Regularized", "Status", "regularize", "without_overlaps"]
 
-_BLOCK = 5_000  # polygons that are redrawn at once
+T = TypeVar("T")
+
+_BLOCK = 1_000  # polygons that are redrawn at once: more take time to get memory from the system
 _PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
 _PLAIN_M, _SHARE = 0.7, 0.035  # m, and of the polygon's size: the less counts, if it is more
 _NARROW = 3.0  # px: their holes are wider
@@ -72,15 +78,17 @@ def regularize(
     """
     options = options or Regularization()
     frames = one_each(jacobians, len(polygons))
-    done = [_regularize(polygons[some], frames[some], options) for some in _blocks(len(polygons))]
+    done = _in_blocks(lambda some: _regularize(polygons[some], frames[some], options), len(polygons))
     return Regularized(
         *(np.concatenate([getattr(block, one.name) for block in done]) for one in fields(Regularized))
     )
 
 
-def _blocks(count: int) -> list[slice]:
-    """Polygons that are redrawn together: their dense borders take ten times as much memory as they do."""
-    return [slice(start, start + _BLOCK) for start in range(0, max(count, 1), _BLOCK)]
+def _in_blocks(redraw: Callable[[slice], T], count: int) -> list[T]:
+    """What becomes of each block of polygons, in order; numpy and GEOS leave Python to the next one."""
+    blocks = [slice(start, start + _BLOCK) for start in range(0, max(count, 1), _BLOCK)]
+    with ThreadPoolExecutor(cores(), "geoseg-redraw") as pool:
+        return list(pool.map(redraw, blocks))
 
 
 def _regularize(polygons: Polygons, jacobians: NDArray[np.float64], options: Regularization) -> Regularized:
@@ -117,9 +125,7 @@ def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
     near = crowded(polygons, source, _REACH * coarse) & usable(source)
     plain = source.copy()
     for some, tolerance in ((near, coarse), (near & (coarse > _PLAIN), np.minimum(coarse, _PLAIN))):
-        plain[some] = np.concatenate([
-            _plain(source[some][part], tolerance[some][part]) for part in _blocks(int(some.sum()))
-        ])  # fmt: skip
+        plain[some] = _plain(source[some], tolerance[some])
         polygons, fallen = resolve_overlaps(polygons, plain, displacement)
         status[fallen], displacement[fallen] = (
             Status.SIMPLIFIED,
@@ -138,6 +144,11 @@ def _coarse(source: Polygons, pixel_m: NDArray[np.float64]) -> NDArray[np.float6
 
 def _plain(source: Polygons, tolerance: NDArray[np.float64]) -> Polygons:
     """Simplify polygons."""
+    return np.concatenate(_in_blocks(lambda some: _simplified(source[some], tolerance[some]), len(source)))
+
+
+def _simplified(source: Polygons, tolerance: NDArray[np.float64]) -> Polygons:
+    """Simplify some of the polygons."""
     if not len(source):
         return source
     rings = without_slits(rings_of(source), _NARROW)

@@ -63,18 +63,19 @@ def fit_without_crossings(rings: Rings, tolerance: Tolerance) -> tuple[Rings, In
     return _fitted(rings, keep, tolerance)
 
 
-def _repaired(rings: Rings, keep: Flags, tolerance: Tolerance) -> Flags:
+def _repaired(rings: Rings, keep: Flags, tolerance: Tolerance, repair: int = 1) -> Flags:
     """(points,) bool: corners that leave no crossings; more of them where sides cross, at last all."""
-    for repair in range(1, _REPAIRS + 1):
-        fitted, side = _fitted(rings, keep, tolerance)
-        broken = ~shapely.is_valid(polygons_of(fitted))
-        if not broken.any():
-            return keep
-        crossed = _crossed(fitted, broken)[side]
-        if repair < _REPAIRS:
-            crossed &= _keep(rings, np.asarray(tolerance) * 0.5**repair)
-        keep |= crossed
-    return np.asarray(keep | broken[rings.owner[rings.ring]])
+    fitted, side = _fitted(rings, keep, tolerance)
+    broken = ~shapely.is_valid(polygons_of(fitted))
+    if not broken.any():
+        return keep
+    some = broken[rings.owner]
+    points = np.repeat(some, rings.sizes)
+    if repair == _REPAIRS:
+        return np.asarray(keep | points)
+    keep = keep | _crossed(fitted, broken)[side] & _keep(rings, np.asarray(tolerance) * 0.5**repair)
+    keep[points] = _repaired(rings.of(broken), keep[points], _of(tolerance, some), repair + 1)
+    return keep
 
 
 def _of(tolerance: Tolerance, rings: Flags) -> Tolerance:

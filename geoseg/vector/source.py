@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import SceneError
-from geoseg.geo.gdal import open_raster, session, translated
+from geoseg.geo.gdal import session, translated
 from geoseg.geo.geobox import geobox_of
+from geoseg.geo.reach import open_input
 from geoseg.vector.source_base import Source
 from geoseg.vector.source_classes import chosen
 from geoseg.vector.source_codes import LabelStrip
@@ -67,6 +68,7 @@ def open_raster_source(
     band: int | str | None = None,
     threshold: float | None = None,
     nodata: float | None = None,
+    allow_remote: bool = False,
 ) -> Iterator[RasterSource]:
     """Open a raster to vectorize, and close it at the end of the `with` block.
 
@@ -80,22 +82,25 @@ def open_raster_source(
         threshold: probability from which a pixel belongs to a class, instead of the raster's own or 0.5, or
             of its being the most probable class of a softmax.
         nodata: value of pixels without data, instead of the raster's own.
+        allow_remote: follow what the raster's content points at, see `geo.reach`.
 
     Raises:
         SceneError: when it cannot be opened, or has no such class or band.
     """
     with ExitStack() as stack:
         with translated(SceneError, f"cannot open {path}", "give a raster that GDAL can read"):
-            dataset = stack.enter_context(open_raster(path))
-        tags, box = dataset.tags(), placed(geobox_of(dataset), dataset.name)
-        bands = bands_of(dataset, band)
-        stack.enter_context(session(dataset))
-        value = dataset.nodatavals[bands[0] - 1] if nodata is None else nodata
-        reader = Reader(dataset, value, OWN in tags)
-        kind = kind_of(dataset, bands)
-        find = probability_bands if kind == "probability" else mask_bands
+            dataset = stack.enter_context(open_input(path, allow_remote=allow_remote))
+        with translated(SceneError, f"cannot use {path}", "the file is damaged, fetch it again"):
+            tags, box = dataset.tags(), placed(geobox_of(dataset), dataset.name)
+            bands = bands_of(dataset, band)
+            stack.enter_context(session(dataset))
+            value = dataset.nodatavals[bands[0] - 1] if nodata is None else nodata
+            reader = Reader(dataset, value, OWN in tags)
+            kind = kind_of(dataset, bands)
+            find = probability_bands if kind == "probability" else mask_bands
+            classes = chosen(find(reader, bands, threshold), class_name, str(path))
         yield RasterSource(
             scene=Path(path).name, model=tags.get("GEOSEG_MODEL"), kind=kind, geobox=box,
-            bands=chosen(find(reader, bands, threshold), class_name, str(path)), reader=reader,
+            bands=classes, reader=reader,
             coded=OWN in tags and dataset.dtypes[bands[0] - 1] == "uint8",
         )  # fmt: skip

@@ -18,6 +18,7 @@ from geoseg.geo.geobox import GeoBox
 log = logging.getLogger(__name__)
 
 RECTIFY = "rectify the raster with gdalwarp first"
+FINEST = 1e-12  # of the largest coordinate; float64 has 1e-16
 STRAY = 0.5  # pixels that control points may be off a plane
 
 
@@ -35,7 +36,7 @@ def placed(box: GeoBox, name: str) -> GeoBox:
     if box.gcps:
         with translated(SceneError, f"{name}: its control points give no place", RECTIFY):
             transform = from_gcps(box.gcps)
-    if not abs(transform.determinant) > 0:
+    if not _sized(transform, box.shape):
         raise SceneError(
             f"{name}: its pixels have no size on the map; see gdalinfo, set it with gdal_edit.py"
         )
@@ -44,6 +45,18 @@ def placed(box: GeoBox, name: str) -> GeoBox:
     if box.crs is None:
         log.warning("%s has no CRS: sizes of polygons are in pixels", name)
     return replace(box, transform=transform, gcps=())
+
+
+def _sized(transform: Affine, shape: tuple[int, int]) -> bool:
+    """Whether pixels have a size, and one that map coordinates are exact enough to show."""
+    height, width = shape
+    corners = [transform * (col, row) for col in (0, width) for row in (0, height)]
+    farthest = max(abs(value) for corner in corners for value in corner)
+    longest = max(math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e))
+    if not (math.isfinite(farthest) and math.isfinite(longest)):
+        return False
+    thickness = abs(transform.determinant) / longest if longest else 0.0
+    return thickness > FINEST * farthest
 
 
 def _stray(points: Sequence[Any], to_pixel: Affine) -> float:
