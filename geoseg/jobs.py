@@ -26,6 +26,8 @@ class SceneJob:
         mask: the class mask to write.
         probabilities: the probabilities to write, None for none.
         polygons: the vector file to write, None for none.
+        quicklook: the picture to write, None for none.
+        styled: whether mask and polygons get styles for QGIS beside them.
         probability_dtype: `uint8` for round(254·p), or `float32`.
         bidx: band numbers to use; None to find them by name.
         nodata: a value that means no data, beside the file's own.
@@ -35,12 +37,15 @@ class SceneJob:
         options: COG creation options.
         max_memory: bytes to stay within.
         overwrite: replace outputs that exist.
+        allow_remote: follow what the scene's content points at, see `geo.reach`.
     """
 
     scene: str
     mask: Path
     probabilities: Path | None = None
     polygons: Path | None = None
+    quicklook: Path | None = None
+    styled: bool = False
     probability_dtype: Literal["uint8", "float32"] = "uint8"
     bidx: tuple[int, ...] | None = None
     nodata: float | None = None
@@ -50,11 +55,33 @@ class SceneJob:
     options: Mapping[str, str] = field(default_factory=dict)
     max_memory: int = DEFAULT_LIMIT
     overwrite: bool = False
+    allow_remote: bool = False
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
         return tuple(path for path in (self.mask, self.probabilities, self.polygons) if path is not None)
+
+    @property
+    def styles(self) -> tuple[Path, ...]:
+        """The styles that it writes: one for mask and polygons whose names differ by the extension only."""
+        styles = [style_of(layer) for layer in (self.mask, self.polygons)] if self.styled else []
+        return tuple(dict.fromkeys(path for path in styles if path is not None))
+
+    @property
+    def beside(self) -> tuple[Path, ...]:
+        """What it writes beside the outputs, for people to look at them."""
+        return (*((self.quicklook,) if self.quicklook is not None else ()), *self.styles)
+
+
+def style_of(layer: Path | None) -> Path | None:
+    """Where QGIS looks for the style of a layer."""
+    return None if layer is None else layer.with_suffix(".qml")
+
+
+def quicklook_of(mask: Path) -> Path:
+    """Where the picture of a scene goes: beside its mask."""
+    return mask.with_name(f"{mask.stem}_quicklook.png")
 
 
 @contextmanager
@@ -67,6 +94,7 @@ def open_job(job: SceneJob, bundle: Bundle, settings: Settings) -> Iterator[tupl
         nodata=job.nodata,
         sizes_m=settings.pixel_sizes_m,
         cutline=job.cutline,
+        allow_remote=job.allow_remote,
     ) as scene:
         yield scene, _area(job, scene)
 

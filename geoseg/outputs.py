@@ -195,9 +195,21 @@ def _ignore(pixels: NDArray[Any]) -> None:
     """Take pixels that nobody wants."""
 
 
-def engine_tags(engine: Engine) -> Tags:
+def engine_tags(engine: Engine) -> dict[str, str]:
     """What ran the network, and in which precision: other ones give other last digits."""
     return {"GEOSEG_ENGINE": engine.name, "GEOSEG_PRECISION": engine.precision}
+
+
+def grid_tags(settings: Settings, area: Window) -> dict[str, str]:
+    """Where the patches lay: what it takes to look for their seams."""
+    overlap = settings.overlap if settings.stitch == "blend" else 2 * settings.halo
+    return {
+        "GEOSEG_STITCH": settings.stitch,
+        "GEOSEG_PATCH_SIZE": str(settings.patch_size),
+        "GEOSEG_OVERLAP": str(overlap),
+        "GEOSEG_STRIDE": str(settings.stride),
+        "GEOSEG_GRID_ORIGIN": f"{-area.row} {-area.col}",
+    }
 
 
 def _tags(bundle: Bundle, settings: Settings, made_by: Tags) -> dict[str, str]:
@@ -209,6 +221,7 @@ def _tags(bundle: Bundle, settings: Settings, made_by: Tags) -> dict[str, str]:
         "GEOSEG_MODEL_SHA256": " ".join(bundle.card.files.values()),
         "GEOSEG_OPTIONS": settings.digest,
         "GEOSEG_CLASSES": " ".join(spec.name for spec in bundle.card.classes),
+        "GEOSEG_COLORS": " ".join(spec.color for spec in bundle.card.classes),
         "GEOSEG_PROFILES": " ".join(spec.profile for spec in bundle.card.classes),
         "GEOSEG_ACTIVATION": bundle.card.activation,
         "GEOSEG_ATTRIBUTION": "; ".join(bundle.card.attribution),

@@ -5,23 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from geoseg.beside import quicklook, write_styles
 from geoseg.core.mask import NODATA
+from geoseg.core.patches import PixelSource
+from geoseg.core.scaling import Scaling
 from geoseg.core.stitch import Strip
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
 from geoseg.geo.gdal import session
-from geoseg.geo.scene import Scene
 from geoseg.jobs import SceneJob, open_job, planned
-from geoseg.memory import stripes
+from geoseg.memory import peak, share
 from geoseg.models.bundle import Bundle
-from geoseg.outputs import Files, engine_tags
+from geoseg.outputs import Files, engine_tags, grid_tags
 from geoseg.pipeline import Stages, segment
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.tta import augmented
@@ -40,6 +42,7 @@ class Result:
     Attributes:
         scene: its name.
         outputs: the files written.
+        beside: what was written beside them, to look at: a quicklook, and styles for QGIS.
         height: rows of the outputs.
         width: columns of the outputs.
         pixel_size_m: ground size of their pixels, None when unknown.
@@ -47,12 +50,14 @@ class Result:
         patches: patches that went through the network.
         skipped: patches without a valid pixel, which cost nothing.
         seconds: wall time.
+        peak_bytes: the most memory that the process had so far.
         engine: what ran the network.
         stages: seconds that each stage was at work; they overlap.
     """
 
     scene: str
     outputs: tuple[str, ...]
+    beside: tuple[str, ...]
     height: int
     width: int
     pixel_size_m: float | None
@@ -60,8 +65,21 @@ class Result:
     patches: int
     skipped: int
     seconds: float
+    peak_bytes: int
     engine: str
     stages: Mapping[str, float]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each class in the pixels with data, 0 … 1; empty when there are none."""
+        known = sum(self.pixels.values()) - self.pixels["nodata"]
+        classes = [name for name in self.pixels if name not in ("background", "nodata")]
+        return {name: self.pixels[name] / known for name in classes} if known else {}
+
+    @property
+    def megapixels_per_second(self) -> float:
+        """Millions of pixels of the outputs a second."""
+        return self.height * self.width / self.seconds / 1e6
 
 
 def predict_scene(
@@ -70,6 +88,7 @@ def predict_scene(
     settings: Settings,
     engine: Engine,
     progress: Progress = lambda done, total: None,
+    stage: Callable[[str], object] = lambda name: None,
 ) -> Result:
     """Segment a scene into a class mask (probabilities, polygons) on its own ground, in bounded memory.
 
@@ -79,6 +98,7 @@ def predict_scene(
         settings: how to run it.
         engine: the model, loaded.
         progress: called with the numbers of pixels finished since the last call and of all.
+        stage: called with the name of each stage as it begins.
 
     Raises:
         GeosegError: when the scene cannot be used or an output not written; no output is left then.
@@ -88,40 +108,60 @@ def predict_scene(
     stages, counts = Stages(), Counter[int]()
     with (
         session(),
-        staged(*job.outputs, overwrite=job.overwrite) as drafts,
+        staged(*job.outputs, *job.beside, overwrite=job.overwrite) as staged_paths,
         open_job(job, bundle, settings) as (scene, area),
     ):
-        columns = stripes(area, settings, engine.classes, job.max_memory)
+        given = share(area, settings, engine, bundle, job.max_memory)
+        engine, columns = given.engine, given.stripes
+        drafts = dict(zip((*job.outputs, *job.beside), staged_paths, strict=True))
+        made_by = engine_tags(engine) | grid_tags(settings, area)
         files = Files(
-            job, dict(zip(job.outputs, drafts, strict=True)), bundle, settings, engine_tags(engine),
-            scene.geobox.window(area), whole=len(columns) == 1,
-        )  # fmt: skip
-        with files.polygons() as trace, files.rasters() as stripe_writer:
+            job, drafts, bundle, settings, made_by, scene.geobox.window(area), whole=len(columns) == 1
+        )
+        stage("segmenting")
+        with (
+            quicklook(job, drafts, scene, area, bundle.card) as (source, glance),
+            then(stage, "drawing the quicklook"),
+            files.polygons() as trace,
+            then(stage, "drawing polygons"),
+            files.rasters() as stripe_writer,
+            then(stage, "writing rasters"),
+        ):
             for stripe in columns:
                 append = stripe_writer(Window(0, stripe.col - area.col, stripe.height, stripe.width))
-                with closing(_strips(scene, engine, settings, stripe, stages)) as strips:
+                scaling = scene.scaling()
+                with closing(_strips(source, scaling, engine, settings, stripe, stages)) as strips:
                     for strip in strips:
                         pixels = append(strip)
                         counts.update(_counted(pixels[0], engine.classes))
                         trace(pixels[-1])
+                        glance(strip.window, pixels[0])
                         progress(strip.valid.size, area.height * area.width)
+        write_styles(job, drafts, bundle.card)
     skipped = planned(settings.grid(scene.shape), columns) - stages.patches
     spent = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.seconds.items())
     log.info("%s: %d patches, %d skipped; %s", job.scene, stages.patches, skipped, spent)
     return Result(
-        job.scene, tuple(map(str, job.outputs)), area.height, area.width, scene.geobox.side_m(),
-        _named(counts, bundle), stages.patches, skipped,
-        time.perf_counter() - start, engine.name, dict(stages.seconds),
+        job.scene, tuple(map(str, job.outputs)), tuple(map(str, job.beside)),
+        area.height, area.width, scene.geobox.side_m(), _named(counts, bundle), stages.patches, skipped,
+        time.perf_counter() - start, peak(), engine.name, dict(stages.seconds),
     )  # fmt: skip
 
 
+@contextmanager
+def then(stage: Callable[[str], object], name: str) -> Iterator[None]:
+    """Name the stage that begins when the `with` block ends well."""
+    yield
+    stage(name)
+
+
 def _strips(
-    scene: Scene, engine: Engine, settings: Settings, stripe: Window, stages: Stages
+    source: PixelSource, scaling: Scaling, engine: Engine, settings: Settings, stripe: Window, stages: Stages
 ) -> Generator[Strip]:
     """The finished rows of a stripe of columns."""
     return segment(
-        scene, augmented(engine, settings.tta), settings.grid(scene.shape),
-        filter_=settings.filter, scaling=scene.scaling(), area=stripe, stages=stages,
+        source, augmented(engine, settings.tta), settings.grid(source.shape),
+        filter_=settings.filter, scaling=scaling, area=stripe, stages=stages,
     )  # fmt: skip
 
 
@@ -132,7 +172,7 @@ def _counted(mask: np.ndarray, classes: int) -> dict[int, int]:
 
 def _check(job: SceneJob) -> None:
     """Never write over the scene."""
-    for output in job.outputs:
+    for output in (*job.outputs, *job.beside):
         if _same(output, job.scene):
             raise OutputError(f"{output} is the scene itself; give the output another name")
 
