@@ -1,11 +1,11 @@
 """The law of batches on real scenes: the same bytes whoever computes them, and whoever is killed meanwhile.
 
-    python benchmarks/batch_equal.py SOURCE... [--chunk 2048] [--model NAME] [--whole]
+    python benchmarks/batch_equal.py SOURCE... [--chunk 2048] [--model NAME] [--runs RUN...] [--whole]
 
 Runs `geoseg batch` serially, with two processes, on a Dask scheduler with two workers that are started as
 commands of their own; then with a process, a Dask worker and the client killed (SIGKILL) in the middle, and
-resumed. Prints the seconds of each and which outputs differ from those of the serial run; with --whole also
-whether those equal what `geoseg predict` makes.
+resumed. Prints the seconds of each and which outputs differ from those of the first run; with --whole also
+whether those equal what `geoseg predict` makes. --runs takes some, of which the first kills nobody.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import psutil
 GEOSEG = [sys.executable, "-c", "from geoseg.cli import main; main(prog_name='geoseg')", "-q"]
 ENVIRONMENT = dict(os.environ, OGR_CURRENT_DATE="2026-01-01T00:00:00.000Z", TF_CPP_MIN_LOG_LEVEL="2")
 PROCESSES = ("--executor", "processes", "--workers", "2")
+RUNS = ("serial", "processes", "dask", "killed process", "killed worker", "killed client")
 MIDDLE = 0.4  # of the jobs, when somebody is killed
 Kill = Callable[[int], None]
 
@@ -48,15 +49,15 @@ def count(folder: Path) -> int:
     return len(journal.read_bytes().splitlines()) if journal.exists() else 0
 
 
-def run(words: list[str], folder: Path, jobs: int, kill: Kill | None = None) -> int:
-    """Run a batch, kill somebody in its middle; its exit code."""
+def run(words: list[str], folder: Path, jobs: int, kill: Kill | None = None) -> tuple[int, int]:
+    """Run a batch, kill somebody in its middle; its exit code, and how many jobs were done when that was."""
     client = subprocess.Popen([*words, "-o", str(folder)], env=ENVIRONMENT, stdout=subprocess.DEVNULL)
     while kill and client.poll() is None:
-        if count(folder) >= MIDDLE * jobs:
+        if (done := count(folder)) >= MIDDLE * jobs:
             kill(client.pid)
-            break
+            return client.wait(), done
         time.sleep(0.05)
-    return client.wait()
+    return client.wait(), 0
 
 
 def kill_process(client: int) -> None:
@@ -136,48 +137,52 @@ def predicted(sources: list[str], folder: Path, model: str) -> None:
         subprocess.run(command, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
 
 
+def verdict(code: int, killed: int, kill: Kill | None, differ: list[str]) -> str:
+    """What is wrong with a run; `none` if nothing."""
+    ended = [f"exit {code}"] if code else []
+    spared = ["nobody was killed"] if kill and not killed else []
+    return ", ".join([*ended, *spared, *differ]) or "none"
+
+
 def main() -> None:
     """Run all variants and print a table."""
-    parser = argparse.ArgumentParser()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # takes the cluster along
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("sources", nargs="+")
     parser.add_argument("--chunk", default="2048")
     parser.add_argument("--model", default="buildings-trees")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=RUNS)
     parser.add_argument("--whole", action="store_true")
     options = parser.parse_args()
+    sources = [str(Path(source).absolute()) for source in options.sources]
     wanted = ["--probabilities", "--polygons", "-m", options.model, "--chunk", options.chunk]
-    batch = [*GEOSEG, "batch", *options.sources, *wanted]
-    failed = False
+    batch, wrong = [*GEOSEG, "batch", *sources, *wanted], set[str]()
     with tempfile.TemporaryDirectory() as name, cluster(Path(name)) as (address, kill_worker):
-        folder = Path(name)
-        dask = ["--executor", "dask", "--scheduler", address]
-        variants: list[tuple[str, list[str], Kill | None]] = [
-            ("serial", [], None), ("processes", [*PROCESSES], None), ("dask", dask, None),
-            ("processes, one killed", [*PROCESSES], kill_process),
-            ("dask, a worker killed", dask, kill_worker),
-            ("client killed and resumed", [*PROCESSES], kill_client),
-        ]  # fmt: skip
+        folder, dask = Path(name), ("--executor", "dask", "--scheduler", address)
+        words = dict(zip(RUNS, [(), PROCESSES, dask, PROCESSES, dask, PROCESSES], strict=True))
+        kills = dict(zip(RUNS, [None, None, None, kill_process, kill_worker, kill_client], strict=True))
         expected, jobs = dict[str, str](), 0
-        print("| run | s | jobs | outputs | differ |\n|---|---|---|---|---|")
-        for number, (title, words, kill) in enumerate(variants):
-            out, start = folder / str(number), time.perf_counter()
-            code = run([*batch, *words], out, jobs, kill)
+        print(
+            "| run | s | jobs | done at the kill | outputs | differ |\n|---|---|---|---|---|---|", flush=True
+        )
+        for title in options.runs:
+            out, kill, start = folder / title.replace(" ", "_"), kills[title], time.perf_counter()
+            code, killed = run([*batch, *words[title]], out, jobs, kill)
             if kill is kill_client:
-                code = run([*batch, *words, "--resume"], out, jobs)
+                code, _ = run([*batch, *words[title], "--resume"], out, jobs)
             seconds, found = time.perf_counter() - start, digests(out)
             expected, jobs = expected or found, jobs or count(out)
-            differ = sorted(
-                name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
-            )
-            failed |= bool(differ or code)
-            print(
-                f"| {title} | {seconds:.1f} | {count(out)} | {len(found)} | {', '.join(differ) or 'none'} |"
-            )
+            names = sorted(expected.keys() | found.keys())
+            said = verdict(code, killed, kill, [n for n in names if expected.get(n) != found.get(n)])
+            wrong.add(said)
+            cells = (title, f"{seconds:.1f}", str(count(out)), str(killed or ""), str(len(found)), said)
+            print(f"| {' | '.join(cells)} |", flush=True)
         if options.whole:
-            predicted(options.sources, folder / "whole", options.model)
+            predicted(sources, folder / "whole", options.model)
             same = digests(folder / "whole") == expected
-            failed |= not same
+            wrong.add("none" if same else "predict")
             print(f"\nequal to geoseg predict: {same}")
-    sys.exit(failed)
+    sys.exit(wrong != {"none"})
 
 
 if __name__ == "__main__":

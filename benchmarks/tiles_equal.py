@@ -202,10 +202,10 @@ def names_the_broken(folder: Path, extent: TileRange, here: Path, model: list[st
     with server(folder, 0, f"/{broken}.") as (template, _):
         words = ["batch", template, *degrees(extent), "-o", str(here / "broken"), *model, "--chunk", chunk]
         done = subprocess.run([*GEOSEG, *words, "--attempts", "1"], capture_output=True, text=True)
-    named = f"tile {broken} of" in done.stderr
+    named = [line for line in done.stderr.splitlines() if f"tile {broken} of" in line]
     print(f"a tile fails for good: exit {done.returncode}, {'named' if named else 'not named'}")
-    print(done.stderr.splitlines()[-1])
-    return done.returncode == 3 and named
+    print("\n".join([*named, done.stderr.splitlines()[-1]]))
+    return done.returncode == 3 and bool(named)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,7 @@ class Choices:
         layout: `whole` joins chunks into one file a scene; `chunks` leaves them, with a VRT over them and
             GeoParquet partitioned by chunk.
         max_memory: bytes that each worker stays within. It decides no byte of the outputs.
+        allow_remote: follow what the scenes' content points at, see `geo.reach`. Nor does this.
     """
 
     model: Model
@@ -103,6 +104,7 @@ class Choices:
     chunk: int = CHUNK
     layout: Layout = "whole"
     max_memory: int = DEFAULT_LIMIT
+    allow_remote: bool = False
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -120,7 +122,7 @@ class Choices:
     def identity(self) -> dict[str, Any]:
         """Flat names and JSON values of all that decides bytes; equal for equal outputs."""
         table = asdict(self)
-        del table["max_memory"]
+        del table["max_memory"], table["allow_remote"]
         model, settings = table.pop("model"), table.pop("settings")
         flat = {"geoseg": geoseg.__version__, "model": model["name"], "model sha256": model["sha256"]}
         flat |= {"level": model["level"], **settings, **table}
@@ -138,6 +140,7 @@ class Choices:
             scene, mask, probabilities, polygons, probability_dtype=self.probability_dtype, bidx=self.bidx,
             nodata=self.nodata, bounds=self.bounds, cutline=Path(self.cutline) if self.cutline else None,
             options=dict(self.options), max_memory=self.max_memory, overwrite=True,
+            allow_remote=self.allow_remote,
         )  # fmt: skip
 
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from geoseg.bulk.journal import read_journals
+from geoseg.bulk.journal import Journal, open_journal, read_journals
 from geoseg.bulk.plan import CHUNKS, Plan, cut_as_before, differences, save_plan
 from geoseg.bulk.work import Job, Report
 from geoseg.errors import BatchError, OutputError
@@ -94,9 +95,26 @@ class RunFolder:
         """Where this run draws its account."""
         return self.path / self.shard.named("coverage", ".geojson")
 
+    @property
+    def journals(self) -> list[Path]:
+        """Those of all runs in this folder."""
+        return sorted(self.path.glob("journal*.jsonl"))
+
     def reports(self) -> dict[str, Report]:
         """What was done in this folder, by anybody, by the keys of the jobs."""
-        return read_journals(sorted(self.path.glob("journal*.jsonl")))
+        return read_journals(self.journals)
+
+    @contextmanager
+    def opened(self) -> Iterator[Journal]:
+        """Work in the folder; a run of all that is planned first removes what killed ones left.
+
+        Raises:
+            BatchError: when another run is at work, on the same or, for a run of all, on any part of it.
+        """
+        with open_journal(self.journal, self.journals if self.shard.whole else ()) as journal:
+            if self.shard.whole:
+                self.sweep()
+            yield journal
 
     def drop_chunks(self, scene: str) -> None:
         """Remove the chunks of a scene that are joined, and the folder of chunks after the last."""
@@ -142,10 +160,7 @@ def open_folder(
     if saved.exists():
         if not (resume or not shard.whole):
             raise OutputError(f"{path} holds a run already; add --resume to go on, or give another folder")
-        before = _same(plan, saved)
-        if shard.whole:
-            folder.sweep()
-        return folder, before
+        return folder, _same(plan, saved)
     if not overwrite:
         _check_free(plan, folder.path)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -183,9 +198,10 @@ def _check_free(plan: Plan, path: Path) -> None:
 
 
 def _forget(folder: RunFolder) -> None:
-    for pattern in ("journal*.jsonl", "summary*.json", "coverage*.geojson", PLAN):
-        for path in folder.path.glob(pattern):
-            path.unlink()
-    shutil.rmtree(folder.path / CHUNKS, ignore_errors=True)
-    if folder.path.is_dir():
-        folder.sweep()
+    with open_journal(folder.journal, folder.journals) if folder.journals else nullcontext():
+        for pattern in ("journal*.jsonl", "summary*.json", "coverage*.geojson", PLAN):
+            for path in folder.path.glob(pattern):
+                path.unlink()
+        shutil.rmtree(folder.path / CHUNKS, ignore_errors=True)
+        if folder.path.is_dir():
+            folder.sweep()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
 from geoseg.bulk.work import Report
 from geoseg.errors import BatchError
+from geoseg.staging import room
 
 
 class Journal:
@@ -20,20 +21,33 @@ class Journal:
         self._file = file
 
     def append(self, report: Report) -> None:
-        """Write a line; it is on the disk when this returns."""
-        self._file.write(json.dumps(report.line()).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write a line; it is on the disk when this returns.
+
+        Raises:
+            OutputError: when the disk has no room for it.
+        """
+        with room([Path(self._file.name)]):
+            self._file.write(json.dumps(report.line()).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 @contextmanager
-def open_journal(path: Path) -> Iterator[Journal]:
+def open_journal(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
     """Open a journal to append to; no other process can do so until the `with` block ends.
 
+    Args:
+        path: the journal.
+        others: journals that no other process may have open either.
+
     Raises:
-        BatchError: when another process has it open.
+        BatchError: when another process has one of them open.
     """
-    with path.open("ab") as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("ab"))
+        for each in others:
+            if not each.samefile(path):
+                _lock(stack.enter_context(each.open("rb")), each)
         _lock(file, path)
         if _torn(path):
             file.write(b"\n")  # the line that a killed run left unfinished stays alone

@@ -15,7 +15,6 @@ from geoseg.core.grid import Grid
 from geoseg.core.window import Window
 from geoseg.errors import GeosegError
 from geoseg.geo.geobox import COARSEST
-from geoseg.geo.tiles import Tiles
 from geoseg.jobs import open_job
 from geoseg.models.bundle import Bundle
 from geoseg.vector.files import check_output
@@ -24,19 +23,7 @@ from geoseg.vector.source_place import placed
 log = logging.getLogger(__name__)
 
 OPENERS = 16  # threads: opening a remote file is mostly waiting
-
-
-def fingerprint(dataset: str) -> str:
-    """What changes when a file does: its size and time, as `make` and `rsync` look at them.
-
-    What lies elsewhere has none: its address has to do.
-    """
-    tiles = Tiles.parse(dataset)
-    try:
-        state = (Path(dataset) if tiles is None else tiles.place).stat()
-    except (OSError, ValueError):
-        return ""
-    return f"{state.st_size}-{state.st_mtime_ns}"
+EXAMPLES = 50  # small scenes that are opened, at least; or all, and less than twice as many
 
 
 def size_on_disk(fingerprint: str) -> int:
@@ -47,20 +34,23 @@ def size_on_disk(fingerprint: str) -> int:
 def areas(sources: list[Source], choices: Choices) -> list[tuple[int, tuple[Window, ...]]]:
     """How many pixels each scene has to be computed at, and its chunks.
 
-    A scene that is one job whatever its georeference says is not opened: 10,000 of them take a second or
-    two. One that cannot be opened, or have polygons, is one job too, which will fail at once and say why.
+    A scene that is one job whatever its georeference says is opened only if there are few of them, or to know
+    how many pixels resampling leaves of all: 10,000 take a second or two. One that cannot be opened, or have
+    polygons, is one job too, which will fail at once and say why.
 
     Returns:
         For each scene its pixels (0 when unknown) and the chunks it is cut into; none for one job.
     """
-    quick = [_small(source.dataset, choices) for source in sources]
     bundle = choices.model.bundle()
+    small = {n: pixels for n, source in enumerate(sources) if (pixels := _small(source.dataset, choices))}
+    examples = list(small)[:: len(small) // EXAMPLES or 1]
+    wanted = sorted(set(range(len(sources))) - small.keys() | set(examples))
     with rasterio.Env(**RETRIES), ThreadPoolExecutor(OPENERS) as pool:
-        opened = pool.map(
-            lambda source: _opened(source, choices, bundle),
-            (source for source, pixels in zip(sources, quick, strict=True) if not pixels),
-        )
-        return [(pixels, ()) if pixels else next(opened) for pixels in quick]
+        found = pool.map(lambda n: _opened(sources[n], choices, bundle), wanted)
+        opened = dict(zip(wanted, found, strict=True))
+    known = [n for n in examples if opened[n][0]]
+    scale = sum(opened[n][0] for n in known) / sum(small[n] for n in known) if known else 1.0
+    return [opened[n] if n in opened else (round(small[n] * scale), ()) for n in range(len(sources))]
 
 
 def _small(dataset: str, choices: Choices) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window as RioWindow
 
+from geoseg.beside import write_styles
 from geoseg.bulk.mosaic_view import write_view
 from geoseg.bulk.partition import write_partitions
 from geoseg.core.window import Window
@@ -27,7 +28,7 @@ from geoseg.geo.geobox import GeoBox
 from geoseg.geo.mosaic import BLOCK, cog
 from geoseg.jobs import SceneJob, open_job
 from geoseg.models.bundle import Bundle
-from geoseg.outputs import Files, Tags, mask_output, probability_output
+from geoseg.outputs import Files, Tags, grid_tags, mask_output, probability_output
 from geoseg.settings import Settings
 from geoseg.staging import staged
 
@@ -58,18 +59,20 @@ def merge_chunks(
             write_view(job.probabilities, box, [(w, _probabilities(part)) for w, part in chunks])
         if job.polygons is not None:
             write_partitions(job, box, chunks, bundle, settings, _strips(chunks))
+        with staged(*job.styles, overwrite=True) as paths:
+            write_styles(job, dict(zip(job.styles, paths, strict=True)), bundle.card)
         return
-    with session(), staged(*job.outputs, overwrite=job.overwrite) as drafts:
-        files = Files(
-            job, dict(zip(job.outputs, drafts, strict=True)), bundle, settings, _made_by(parts), box,
-            whole=True,
-        )  # fmt: skip
+    with session(), staged(*job.outputs, *job.beside, overwrite=job.overwrite) as paths:
+        drafts = dict(zip((*job.outputs, *job.beside), paths, strict=True))
+        made_by = _made_by(parts) | grid_tags(settings, area)
+        files = Files(job, drafts, bundle, settings, made_by, box, whole=True)
         with files.polygons() as trace, ExitStack() as stack:
             append = [write(stack, files) for write in (_mask_writer, _probability_writer)]
             for rows in _strips(chunks):
                 for take, pixels in zip(append, rows, strict=False):
                     take(pixels)
                 trace(rows[-1])
+        write_styles(job, drafts, bundle.card)
 
 
 def _within(window: Window, area: Window) -> Window:
@@ -77,7 +80,7 @@ def _within(window: Window, area: Window) -> Window:
     return Window(window.row - area.row, window.col - area.col, window.height, window.width)
 
 
-def _made_by(parts: Sequence[SceneJob]) -> Tags:
+def _made_by(parts: Sequence[SceneJob]) -> dict[str, str]:
     """What the chunks' tags say of engine and precision; all of them, where workers differed."""
     tags = [_tags(part.mask) for part in parts]
     names = ("GEOSEG_ENGINE", "GEOSEG_PRECISION")

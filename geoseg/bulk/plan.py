@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.bulk.choices import Choices
-from geoseg.bulk.look import areas, fingerprint, size_on_disk
+from geoseg.bulk.look import areas, size_on_disk
 from geoseg.bulk.sources import Source
 from geoseg.bulk.work import Job, Kind
 from geoseg.core.window import Window
 from geoseg.errors import BatchError
+from geoseg.geo.fingerprint import fingerprint
 from geoseg.jobs import SceneJob
 from geoseg.staging import staged
 
@@ -149,12 +150,13 @@ def _whole(choices: Choices, scene: PlannedScene, folder: Path) -> SceneJob:
     view = choices.layout == "chunks" and scene.chunks
     raster = ".vrt" if view else ".tif"
     polygons = "" if view else f".{choices.polygons}"
-    return choices.work(
+    work = choices.work(
         scene.dataset,
         base.with_name(f"{base.name}_mask{raster}"),
         base.with_name(f"{base.name}_probabilities{raster}") if choices.probabilities else None,
         base.with_name(f"{base.name}_polygons{polygons}") if choices.polygons else None,
     )
+    return replace(work, styled=True)
 
 
 def _part(choices: Choices, scene: PlannedScene, window: Window, folder: Path) -> SceneJob:
@@ -178,7 +180,7 @@ def _job(
     key = hashlib.sha256(text.encode()).hexdigest()[:20]
     return Job(
         scene.name + place, key, kind, scene.name, work, choices.model, choices.settings, choices.engine,
-        choices.engine_options, **more,
+        choices.engine_options, fingerprint=scene.fingerprint, **more,
     )  # fmt: skip
 
 

@@ -12,15 +12,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from types import FrameType
 from typing import Any
 
 from geoseg.bulk.share import pin, share_of_cores
 from geoseg.bulk.work import Job, Report, run_job
 from geoseg.errors import BatchError
+from geoseg.staging import discard
+from geoseg.stopping import stoppable
 
 SPAWN = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-GRACE = 10.0  # seconds that a worker has to clean up
+SOON = 0.3  # seconds that a worker has to clean up; the parent has little more
+GRACE = 10.0  # seconds after which one that does not end is killed
 
 
 class Processes:
@@ -106,17 +108,12 @@ class _Seat:
 def _serve(pipe: Connection, share: list[int]) -> None:
     """What a worker process does: jobs, until its pipe breaks."""
     pin(share)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; the parent says when to stop
-    signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     logging.getLogger("geoseg").setLevel(logging.ERROR)  # planning has said the rest
-    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
+    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt), stoppable(SOON, lambda: os._exit(1)):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; the parent says when to stop
         while True:
             pipe.send(run_job(pipe.recv()))
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _die_with_parent() -> None:
@@ -124,4 +121,5 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        discard()
         os._exit(1)

@@ -41,6 +41,7 @@ def prepare(
     zoom: int | None = None,
     tms: bool = False,
     tile_cache: str | Path | None = None,
+    allow_remote: bool = False,
     **options: Any,
 ) -> Plan:
     """Plan a batch.
@@ -59,19 +60,20 @@ def prepare(
         zoom: of map tiles; for this and what follows see `TileChoices`.
         tms: see there.
         tile_cache: see there.
+        allow_remote: see `sources.expand` and `Choices`.
         **options: those of `choices.choose` and `Choices`.
     """
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     area, cache = (Path(path) if path else None for path in (cutline, tile_cache))
     tiles = TileChoices(zoom, bounds, area, tms, cache)
-    scenes = expand(given, without=Path(folder), tiles=tiles)
+    scenes = expand(given, without=Path(folder), tiles=tiles, allow_remote=allow_remote)
     if polygons is True:
         polygons = "parquet" if layout == "chunks" else "gpkg"
     choices = choose(
         model, scenes[0].dataset, polygons=polygons or None, layout=layout,
         bidx=tuple(bidx) if bidx else None, cutline=cutline and str(Path(cutline).absolute()),
         engine_options={"batch_size": batch_size, "precision": precision},
-        bounds=bounds_left([scene.dataset for scene in scenes], tiles), **options,
+        bounds=bounds_left([scene.dataset for scene in scenes], tiles), allow_remote=allow_remote, **options,
     )  # fmt: skip
     return make_plan(scenes, choices)
 

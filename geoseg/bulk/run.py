@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from geoseg.bulk.dispatch import ATTEMPTS, Crew, dispatch
 from geoseg.bulk.folder import RunFolder
-from geoseg.bulk.journal import open_journal
 from geoseg.bulk.plan import Plan
 from geoseg.bulk.summary import Summary, summarize, write_coverage, write_summary
 from geoseg.bulk.work import Job, Report, outputs_exist
@@ -69,24 +68,29 @@ def run(
         folder: of the outputs; its shard says which part of the plan.
         crew: makes the workers, when there is anything to do.
         attempts: how often a job is tried.
-        progress: called with the numbers of pixels finished since the last call and of all that are to do.
+        progress: called with the numbers of pixels finished since the last call and of all that are to do;
+            those of jobs without data, or that failed, are taken from the latter.
 
     Raises:
         GeosegError: when nothing can be done at all; what fails in single jobs is in the summary.
     """
     start = time.perf_counter()
-    with open_journal(folder.journal) as journal:
+    with folder.opened() as journal:
         account = _opened(plan, folder)
         waiting = _waiting(account)
         earlier = len(account.jobs) - sum(job.kind != "merge" for job in waiting)
         pixels = {job.key: job.pixels for job in waiting}
+        total = sum(pixels.values())
         if waiting:
             with crew() as workers:
                 for report in dispatch(waiting, workers, attempts):
                     journal.append(report)
                     waiting.extendleft(filter(None, [account.settle(report)]))
                     _tell(report)
-                    progress(pixels.get(report.key, 0), sum(pixels.values()))
+                    done = pixels.get(report.key, 0)
+                    if report.status != "done":  # took no time to speak of, and tells nothing of the others'
+                        done, total = 0, total - done
+                    progress(done, total)
                     _tidy(report, account, folder)
         _tidy_all(account, folder)
     return _finished(account, folder, plan, earlier, time.perf_counter() - start)

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from geoseg.errors import BatchError
@@ -26,11 +27,8 @@ STORES = {
     "az": "/vsiaz/", "abfs": "/vsiadls/",
 }  # fmt: skip
 
-# GDAL asks again when a server stumbles, and forgets what it was told, so that a job can be tried again
-RETRIES = {
-    "GDAL_HTTP_MAX_RETRY": "4", "GDAL_HTTP_RETRY_DELAY": "1",
-    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsiadls/",
-}  # fmt: skip
+# GDAL forgets what it was told by a server, so that a job can be tried again
+RETRIES = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsiadls/"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,7 +45,11 @@ class Source:
 
 
 def expand(
-    sources: Iterable[str | Path], *, without: Path | None = None, tiles: TileChoices | None = None
+    sources: Iterable[str | Path],
+    *,
+    without: Path | None = None,
+    tiles: TileChoices | None = None,
+    allow_remote: bool = False,
 ) -> list[Source]:
     """The scenes of files, folders, globs, lists, map tiles and names of GDAL's, in this order.
 
@@ -61,19 +63,23 @@ def expand(
         sources: in any mixture.
         without: a folder whose files are no scenes: that of the outputs, when it lies among the sources.
         tiles: which map tiles.
+        allow_remote: take addresses and names of GDAL's from lists too: a list may come from elsewhere.
 
     Raises:
         BatchError: when there is nothing behind a source, or two scenes would have one name.
         SceneError: when there are no map tiles where they are wanted.
     """
     tiling = tiles or TileChoices()
-    found = [scene for source in sources for scene in _expand(str(source), Path(), without, tiling)]
+    look = partial(_expand, without=without, tiling=tiling, allow_remote=allow_remote)
+    found = [scene for source in sources for scene in look(str(source), Path())]
     _check_names(found)
     return found
 
 
-def _expand(source: str, base: Path, without: Path | None, tiling: TileChoices) -> Iterator[Source]:
-    path = base / source
+def _expand(
+    source: str, base: Path, without: Path | None, tiling: TileChoices, allow_remote: bool
+) -> Iterator[Source]:
+    path, look = base / source, partial(_expand, without=without, tiling=tiling, allow_remote=allow_remote)
     if tiles := _tiles(source, path, tiling):
         yield Source(tiles.name, str(tiles))
     elif remote := _remote(source, path):
@@ -82,12 +88,14 @@ def _expand(source: str, base: Path, without: Path | None, tiling: TileChoices) 
         yield from _folder(path, without)
     elif path.suffix.lower() in LISTS and path.is_file():
         for entry in _entries(path):
-            yield from _expand(entry, path.parent, without, tiling)
+            if not allow_remote and _leads_away(entry, path.parent):
+                raise BatchError(f"{path} lists {entry}, which is no file; --allow-remote trusts the list")
+            yield from look(entry, path.parent)
     elif path.is_file():
         yield Source(_name(path.name), str(path.absolute()))
     elif matches := sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207 - Path takes no absolute one
         for match in matches:
-            yield from _expand(match, Path(), without, tiling)
+            yield from look(match, Path())
     else:
         raise BatchError(f"there is nothing at {source}; give files, folders, globs, lists or GDAL's names")
 
@@ -104,6 +112,11 @@ def _remote(source: str, path: Path) -> str | None:
         return STORES[kind.lower()] + rest
     gdals = re.match(r"/vsi\w+/|[A-Za-z]\w+:", source) and not path.exists()
     return source if gdals else None
+
+
+def _leads_away(entry: str, base: Path) -> bool:
+    """Whether an entry of a list is not a path."""
+    return bool(_remote(entry, base / entry)) or "://" in entry
 
 
 def _folder(folder: Path, without: Path | None) -> Iterator[Source]:

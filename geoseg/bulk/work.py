@@ -18,7 +18,8 @@ from geoseg.bulk.choices import Model
 from geoseg.bulk.footprint import footprint
 from geoseg.bulk.merge import merge_chunks
 from geoseg.bulk.sources import RETRIES
-from geoseg.errors import BatchError, GeosegError
+from geoseg.errors import BatchError, GeosegError, SceneError
+from geoseg.geo.fingerprint import fingerprint
 from geoseg.jobs import SceneJob
 from geoseg.prediction import predict_scene
 from geoseg.runtime.choose import load_engine
@@ -46,6 +47,7 @@ class Job:
         parts: the chunks to merge.
         partitioned: whether merging leaves the chunks as they are.
         pixels: to compute; 0 when unknown, and for a merge.
+        fingerprint: of the scene when it was planned; "" of what has none.
         version: of the geoseg that planned it.
     """
 
@@ -61,6 +63,7 @@ class Job:
     parts: tuple[SceneJob, ...] = ()
     partitioned: bool = False
     pixels: int = 0
+    fingerprint: str = ""
     version: str = geoseg.__version__
 
 
@@ -120,6 +123,7 @@ def run_job(job: Job) -> Report:
                 f"this worker has geoseg {geoseg.__version__}, the plan was made by {job.version}; "
                 "install the same version everywhere"
             )
+        _check_scene(job)
         job.work.mask.parent.mkdir(parents=True, exist_ok=True)
         with rasterio.Env(**RETRIES):
             report = RUN[job.kind](job)
@@ -128,6 +132,13 @@ def run_job(job: Job) -> Report:
     except Exception as error:  # a bug or a broken machine: one job's, not the batch's
         return failure(job, f"{type(error).__name__}: {' '.join(str(error).split())}")
     return replace(report, seconds=round(time.perf_counter() - start, 3), worker=_here())
+
+
+def _check_scene(job: Job) -> None:
+    """The key says which state of the scene the outputs are of."""
+    if job.fingerprint and fingerprint(job.work.scene) != job.fingerprint:
+        raise SceneError(f"{job.work.scene} is gone or was changed after the batch was planned; "
+                         "put it back and resume, or begin again with --overwrite")  # fmt: skip
 
 
 def _predict(job: Job) -> Report:

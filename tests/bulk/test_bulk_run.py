@@ -54,7 +54,7 @@ def lines(folder):
 def test_chunks_joined_equal_whole_scenes_byte_for_byte(scenes, network, whole, tmp_path):  # noqa: F811
     done = batch(scenes, tmp_path / "out", network)
     assert digests(tmp_path / "out") == whole
-    assert len(whole) == 9
+    assert len(whole) == 12  # masks, probabilities, polygons and their styles
     assert (done.planned, done.processed, done.skipped, done.failed) == (15, 15, 0, 0)
     assert done.scenes == {"planned": 3, "done": 3, "failed": 0, "open": 0}
     assert sum(done.pixels.values()) == sum_pixels(tmp_path / "out")
@@ -110,6 +110,19 @@ def test_a_run_that_was_stopped_goes_on_and_does_nothing_twice(scenes, network, 
     assert len(ids) == len(set(ids)) == 17
     assert (done.planned, done.processed) == (15, 15)
     assert 0 < done.earlier <= after
+
+
+def test_progress_is_of_jobs_that_take_time(network, tmp_path):  # noqa: F811
+    valid = np.zeros((90, 500), bool)
+    valid[:, :100] = True
+    write_raster(tmp_path / "a.tif", smooth_noise(valid.shape, 5), mask=valid)
+    told = []
+    done = geoseg.batch(
+        tmp_path / "a.tif", tmp_path / "out", model=network, chunk=96, progress=lambda *now: told.append(now)
+    )
+    assert min(done.processed, done.skipped) > 0
+    worked = [sum(line["pixels"].values()) for line in lines(tmp_path / "out") if line["status"] == "done"]
+    assert sum(now for now, _ in told) == told[-1][1] == sum(worked) < valid.size
 
 
 def test_a_chunk_that_was_lost_is_made_again(scenes, network, whole, tmp_path):  # noqa: F811

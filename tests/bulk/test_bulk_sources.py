@@ -54,7 +54,18 @@ def test_globs_find_files_and_folders_in_order(files):
 def test_a_list_is_read_from_its_own_folder(files):
     folder = files("x/a.tif", "x/b.tif", "x/c/d.tif")
     (folder / "x" / "list.txt").write_text("# remark\n a.tif \n\nc\nhttps://host/e/f.tif\n")
-    assert named(expand([folder / "x" / "list.txt"])) == ["a", "d", "f"]
+    assert named(expand([folder / "x" / "list.txt"], allow_remote=True)) == ["a", "d", "f"]
+
+
+@pytest.mark.parametrize("entry", [
+    "https://host/e/f.tif", "s3://bucket/f.tif", "/vsicurl/http://host/f.tif", "WMS:http://host/wms",
+    "https://host/{z}/{x}/{y}.png",
+])  # fmt: skip
+def test_an_address_in_a_list_is_not_asked_for(files, entry):
+    folder = files("a.tif")
+    (folder / "list.txt").write_text(f"a.tif\n{entry}\n")
+    with pytest.raises(BatchError, match="which is no file; --allow-remote"):
+        expand([folder / "list.txt"])
 
 
 @pytest.mark.parametrize(

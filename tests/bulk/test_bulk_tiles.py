@@ -9,10 +9,10 @@ from conftest import write_raster
 from map_tiles import cut, degrees, encoded, inner, mosaic, served, write_folder, write_mbtiles
 
 import geoseg
-from geoseg.bulk.look import fingerprint
 from geoseg.bulk.sources import expand
 from geoseg.errors import BatchError, SceneError
 from geoseg.geo import tile_server
+from geoseg.geo.fingerprint import fingerprint
 from geoseg.geo.tile_grid import TileRange
 from geoseg.geo.tile_search import TileChoices
 
