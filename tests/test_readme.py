@@ -1,88 +1,49 @@
-"""The README's commands and lines of Python run, and its two lines are the ones that CI runs."""
+"""The README does what it says, its two lines are those that CI runs, and its figures were measured."""
 
 import re
-import shlex
-from pathlib import Path
 
-import geopandas
 import pytest
-import rasterio
-from click.testing import CliRunner
 from conftest import ROOT
-from rasterio.windows import Window
+from documents import blocks, follow
 
-from geoseg.cli import main
-
-README = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line.split("#")[0].strip()
-    for line in README.splitlines()
-    if re.match(r"geoseg \w+ .*#|geoseg \w+ +#", line)
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+MEASURED = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in TEXT.partition("## Measured")[2].partition("\n## ")[0].splitlines()
+    if line.startswith("|") and "`" in line
 ]
 
-RECIPE = """
-name = "mine"
-source = "the README"
-classes = [{name = "building"}]
-network = {architecture = "unet", options = {width = 2, depth = 2}}
-patches = {size = 64}
-fit = {epochs = 1}
 
-[[data]]
-name = "here"
-images = "scenes/*.tif"
-polygons = "buildings.gpkg"
-split = {by = "scenes/(.*)", val = ["two"]}
-labels = {0 = "background", 1 = "building"}
-"""
+def test_the_readme_does_what_it_says(tmp_path):
+    assert follow(README, tmp_path)
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made >= {"mask.tif", "polygons.gpkg", "buildings.geojson", "run", "p.tif", "page.html"}
 
 
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
-    """The files that the README speaks of, small."""
-    folder = tmp_path_factory.mktemp("readme")
-    (folder / "scenes").mkdir()
-    for name, scene in (("scene", "suburb"), ("scenes/one", "suburb"), ("scenes/two", "town")):
-        with rasterio.open(ROOT / "sample_data" / f"{scene}.tif") as file:
-            window = Window(200, 300, 280, 260)
-            profile = file.profile | {"height": 260, "width": 280, "transform": file.window_transform(window)}
-            profile |= {"driver": "GTiff", "compress": "deflate", "photometric": "rgb"}
-            with rasterio.open(folder / f"{name}.tif", "w", **profile) as crop:
-                crop.write(file.read(window=window))
-    truth = geopandas.read_file(ROOT / "sample_data" / "suburb_truth.geojson")
-    truth[truth["class"] == "building"].to_file(folder / "buildings.gpkg")
-    (folder / "recipe.toml").write_text(RECIPE)
-    return folder
+def test_the_first_screen_is_short():
+    kinds = {block.info: block for block in blocks(README)}
+    assert len(kinds["sh"].commands) == 5
+    assert len([line for line in kinds["python"].text.splitlines() if line.strip()]) == 5
+    assert README.read_text().splitlines().index("## Five lines of Python") < 50
 
 
-def test_the_readme_shows_every_command():
-    shown = {line.split()[1] for line in COMMANDS}
-    assert shown == set(main.commands)
-
-
-def test_the_commands_of_the_readme_run(workplace, monkeypatch):
-    monkeypatch.chdir(workplace)
-    for line in COMMANDS:
-        words = [
-            w
-            for word in shlex.split(line)[1:]
-            for w in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
-        ]
-        again = ["--overwrite"] if words[0] in ("predict", "vectorize") and "--dry-run" not in words else []
-        done = CliRunner().invoke(main, [*words, *again])
-        assert done.exit_code == 0, f"{line}: {done.output}"
-
-
-def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
-    monkeypatch.chdir(tmp_path)
-    exec(code.replace("sample_data/", f"{ROOT}/sample_data/"), {})
-    assert {path.name for path in tmp_path.iterdir()} >= {"mask.tif", "p.tif", "polygons.gpkg"}
+@pytest.mark.parametrize("row", MEASURED, ids=lambda row: row[0][:40])
+def test_figures_of_the_readme_are_in_the_results(row):
+    what, result, script = row
+    assert (ROOT / script.strip("`")).is_file()
+    known = {text.replace(",", "") for text in NUMBER.findall(RESULTS)}
+    for text in NUMBER.findall(result):
+        decimals = len(text.partition(".")[2])
+        number = float(text.replace(",", ""))
+        assert any(round(float(one), decimals) == number for one in known), f"{what}: {text} was not measured"
 
 
 def test_ci_runs_the_line_of_the_readme():
     script = (ROOT / ".ci" / "run").read_text()
     pattern = re.search(r"-E '([^']+)' README.md", script)[1]
-    lines = [line for line in README.splitlines() if re.search(pattern, line)]
+    lines = [line for line in TEXT.splitlines() if re.search(pattern, line)]
     assert len(lines) == 1
     assert "constraints.txt" in lines[0]
