@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from geoseg.errors import GeosegError
     from geoseg.evaluation.run import evaluate
     from geoseg.polygons import vectorize
+    from geoseg.report.page import write_report
 
 __version__ = "0.1.0"
-__all__ = ["GeosegError", "batch", "evaluate", "predict", "tile", "train", "vectorize", "web"]
+__all__ = ["GeosegError", "batch", "evaluate", "predict", "tile", "train", "vectorize", "web", "write_report"]
 
 _HOMES = {
     "GeosegError": "geoseg.errors",
@@ -26,6 +27,7 @@ _HOMES = {
     "train": "geoseg.api",
     "vectorize": "geoseg.polygons",
     "web": "geoseg.api",
+    "write_report": "geoseg.report.page",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from geoseg.geo.tile_search import TileChoices, as_scenes
 from geoseg.geo.tiling import TileJob, cut_tiles
 from geoseg.halo import settle
-from geoseg.jobs import SceneJob
+from geoseg.jobs import SceneJob, quicklook_of
 from geoseg.memory import DEFAULT_LIMIT
 from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
 from geoseg.prediction import Progress, Result, predict_scene
@@ -95,6 +95,8 @@ def predict(
     model: str | Path | Loaded = DEFAULT,
     probabilities: str | Path | None = None,
     polygons: str | Path | None = None,
+    quicklook: bool = True,
+    styles: bool = True,
     probability_dtype: Literal["uint8", "float32"] = "uint8",
     bidx: Sequence[int] | None = None,
     nodata: float | None = None,
@@ -103,10 +105,12 @@ def predict(
     zoom: int | None = None,
     tms: bool = False,
     tile_cache: str | Path | None = None,
+    allow_remote: bool = False,
     creation_options: Mapping[str, str] | None = None,
     max_memory: int = DEFAULT_LIMIT,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
+    stage: Callable[[str], object] = lambda name: None,
     **settings: Any,
 ) -> Result:
     """Segment one scene into a class mask, and probabilities if asked for, as Cloud-Optimized GeoTIFFs.
@@ -117,6 +121,8 @@ def predict(
         model: a bundle's name or folder, or what `load` returned.
         probabilities: where to write probabilities.
         polygons: where to write polygons, drawn as by `geoseg vectorize`.
+        quicklook: write a small picture beside the mask, `MASK_quicklook.png`.
+        styles: write styles beside mask and polygons (.qml), so that QGIS opens them in their colours.
         probability_dtype: `uint8` for round(254·p), or `float32`.
         bidx: band numbers in the model's order; found by their names when None.
         nodata: a value that means no data, beside the file's own.
@@ -125,10 +131,12 @@ def predict(
         zoom: of map tiles; for this and the next two see `tile_search.TileChoices`.
         tms: see there.
         tile_cache: see there.
+        allow_remote: follow what the scene's content points at, see `geo.reach`.
         creation_options: of GDAL's COG driver.
         max_memory: bytes to stay within.
         overwrite: replace outputs that exist.
         progress: called with the numbers of pixels finished since the last call and of all.
+        stage: called with the name of each stage as it begins.
         **settings: as in `load`.
 
     Raises:
@@ -136,14 +144,17 @@ def predict(
     """
     tiles = TileChoices(zoom, bounds, _path(cutline), tms, _path(tile_cache))
     (scene,), bounds = as_scenes([str(scene)], tiles)
+    mask = _path(output) or default_mask(scene)
     job = SceneJob(
-        scene=scene, mask=_path(output) or default_mask(scene), probabilities=_path(probabilities),
-        polygons=_path(polygons), probability_dtype=probability_dtype, bidx=tuple(bidx) if bidx else None,
-        nodata=nodata, bounds=bounds, cutline=_path(cutline), options=dict(creation_options or {}),
-        max_memory=max_memory, overwrite=overwrite,
+        scene=scene, mask=mask, probabilities=_path(probabilities), polygons=_path(polygons),
+        quicklook=quicklook_of(mask) if quicklook else None, styled=styles,
+        probability_dtype=probability_dtype, bidx=tuple(bidx) if bidx else None, nodata=nodata, bounds=bounds,
+        cutline=_path(cutline), options=dict(creation_options or {}), max_memory=max_memory,
+        overwrite=overwrite,
+        allow_remote=allow_remote,
     )  # fmt: skip
     ready = model if isinstance(model, Loaded) else load(model, example=job, **settings)
-    return predict_scene(job, ready.bundle, ready.settings, ready.engine, progress)
+    return predict_scene(job, ready.bundle, ready.settings, ready.engine, progress, stage)
 
 
 def batch(

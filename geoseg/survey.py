@@ -11,7 +11,7 @@ from geoseg.core.batching import batches
 from geoseg.core.patches import read_patches
 from geoseg.geo.gdal import session
 from geoseg.jobs import SceneJob, open_job, planned
-from geoseg.memory import estimate, stripes
+from geoseg.memory import share
 from geoseg.models.bundle import Bundle
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.tta import augmented
@@ -55,20 +55,19 @@ def survey_scene(job: SceneJob, bundle: Bundle, settings: Settings, engine: Engi
     """Say what `predict_scene` would do, by reading the scene once and timing one batch."""
     with session(), open_job(job, bundle, settings) as (scene, area):
         grid, scaling, start = settings.grid(scene.shape), scene.scaling(), time.perf_counter()
-        columns = stripes(area, settings, engine.classes, job.max_memory)
+        given = share(area, settings, engine, bundle, job.max_memory)
         patches, batch = 0, None
-        for stripe in columns:
+        for stripe in given.stripes:
             found = read_patches(scene, grid, stripe, settings.filter, scaling.neutral)
             for batch in batches(found, engine.batch_size, scaling):
                 patches += len(batch.patches)
         reading = time.perf_counter() - start
-        skipped = planned(grid, columns) - patches
+        skipped = planned(grid, given.stripes) - patches
     rate = _seconds_per_patch(augmented(engine, settings.tta), batch.pixels) if batch is not None else 0.0
     size = np.dtype(scene.dtype).itemsize * scene.bands * grid.size**2
-    memory = estimate(area, settings, engine.classes, job.max_memory)
     return Survey(
         job.scene, area.height, area.width, scene.geobox.side_m(), settings.stitch, grid.size, grid.lead,
-        patches, skipped, patches * size, memory, max(reading, patches * rate),
+        patches, skipped, patches * size, given.bytes, max(reading, patches * rate),
     )  # fmt: skip
 
 

@@ -13,12 +13,12 @@ import geoseg
 ROOT = Path(geoseg.__file__).parent
 
 ROWS = [
-    {"errors", "staging"},
+    {"errors", "staging", "stopping"},
     {"core"},
     {"geo", "vector", "models"},
     {"runtime", "recipe", "settings"},
     {"training", "evaluation", "pipeline", "memory", "outputs", "jobs", "polygons", "prediction", "survey",
-     "halo", "calibration", "report", "synth"},
+     "halo", "calibration", "beside", "report", "synth"},
     {"bulk", "api"},
     {"cli"},
 ]  # fmt: skip
@@ -31,10 +31,11 @@ LIBRARIES = {
     FACE: set(),
     "errors": set(),
     "staging": set(),
+    "stopping": set(),
     "core": ARRAYS,
     "geo": ARRAYS | {"rasterio", "pyproj", "affine", "geopandas", "shapely", "PIL", "urllib3"},
     "vector": ARRAYS | VECTORS | {"pyproj", "affine", "rasterio"},
-    "models": {"keras", "numpy", "onnx", "tomli_w"},
+    "models": {"keras", "numpy", "onnx", "tomli_w", "h5py"},
     "runtime": {"numpy", "keras", "tensorflow", "jax", "openvino", "onnx", "onnxruntime", "nncf", "rasterio"},
     "recipe": {"tomli_w"},
     "settings": set(),
@@ -48,8 +49,9 @@ LIBRARIES = {
     "survey": {"numpy"},
     "halo": {"numpy"},
     "calibration": {"numpy"},
+    "beside": {"numpy"},
     "polygons": {"numpy", "shapely"},
-    "report": ARRAYS | VECTORS | {"matplotlib", "bokeh", "rasterio"},
+    "report": ARRAYS | VECTORS | {"matplotlib", "PIL", "affine", "rasterio"},
     "synth": {"numpy", "cv2", "shapely", "geopandas", "rasterio"},
     "bulk": {"numpy", "PIL", "pyarrow", "pyproj", "rasterio", "distributed"},
     "api": set(),

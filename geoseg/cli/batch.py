@@ -13,8 +13,10 @@ import click
 
 from geoseg.cli import options, predict
 from geoseg.cli.progress import bar
+from geoseg.cli.report import add_page, check_page
 
-OWN = ("scenes", "output", "probabilities", "polygons", "dry_run", "overwrite", "as_json")
+OWN = ("scenes", "output", "probabilities", "polygons", "report", "quicklook", "styles", "dry_run",
+       "overwrite", "as_json")  # fmt: skip
 RUNNING = ("executor", "workers", "scheduler", "shard", "attempts", "resume", "overwrite", "web")
 SHOWN = 20  # failures that are printed; all are in summary.json
 
@@ -32,6 +34,7 @@ def as_for_predict(command: Callable[..., Any]) -> Callable[..., Any]:
               help="The folder of the run.")  # fmt: skip
 @click.option("--probabilities", is_flag=True, help="Write probabilities too.")
 @click.option("--polygons", is_flag=True, help="Write polygons too.")
+@options.report
 @click.option("--vector-format", type=click.Choice(["gpkg", "geojson", "fgb", "parquet"]),
               help="Of the polygons; gpkg, or parquet for --layout chunks.")  # fmt: skip
 @click.option("--executor", type=click.Choice(["serial", "processes", "dask"]), default="serial",
@@ -55,7 +58,7 @@ def as_for_predict(command: Callable[..., Any]) -> Callable[..., Any]:
 @as_for_predict
 def command(
     sources: tuple[str, ...], folder: Path, dry_run: bool, as_json: bool, polygons: bool,
-    vector_format: str | None, resources: tuple[tuple[str, str], ...],
+    vector_format: str | None, report: Path | None, resources: tuple[tuple[str, str], ...],
     creation_options: tuple[tuple[str, str], ...], **choices: Any,
 ) -> None:  # fmt: skip
     """Segment every SOURCE: a file, a folder, a glob, a .txt or .csv list, map tiles, or a name of GDAL's.
@@ -79,7 +82,10 @@ def command(
     if dry_run:
         _show(_estimate(sources, folder, wanted), as_json)
         return
-    _end(_run(sources, folder, {**running, **wanted, "resources": _numbers(resources)}), as_json)
+    check_page(report, running["overwrite"] or running["resume"])
+    done = _run(sources, folder, {**running, **wanted, "resources": _numbers(resources)})
+    add_page(folder, report)
+    _end(done, as_json)
 
 
 def _numbers(resources: tuple[tuple[str, str], ...]) -> dict[str, float]:

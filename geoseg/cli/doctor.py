@@ -12,7 +12,12 @@ from geoseg.cli import options
 @click.command("doctor")
 @options.as_json
 def command(as_json: bool) -> None:
-    """Print versions, devices and engines, and what `--engine auto` would choose and why."""
+    """Print versions, devices and engines, and what `--engine auto` would choose and why.
+
+    \b
+    geoseg doctor
+    geoseg doctor --json
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.runtime.doctor import diagnose
 
     facts = diagnose()

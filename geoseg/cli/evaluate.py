@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
 from geoseg.cli import options
 from geoseg.cli.progress import bar
+from geoseg.cli.report import add_page, check_page
 
 
 class Names(click.ParamType[Any]):
@@ -27,11 +32,22 @@ class Names(click.ParamType[Any]):
         return {key.strip(): name.strip() for key, _, name in pairs}
 
 
+@contextmanager
+def _folder(output: Path | None, report: Path | None) -> Iterator[Path | None]:
+    """Where the files go: those that only a page is made of go away again."""
+    if output is not None or report is None:
+        yield output
+        return
+    with TemporaryDirectory() as aside:
+        yield Path(aside)
+
+
 @click.command("evaluate")
 @click.argument("prediction")
 @click.argument("truth")
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               help="A folder for the error map, the confusion matrix and scores.json.")  # fmt: skip
+@options.report
 @click.option("--class", "class_name", help="Compare only this class.")
 @click.option("--threshold", type=click.FloatRange(0, 1),
               help="Probability that makes a class of the prediction; as calibrated by default.")  # fmt: skip
@@ -55,7 +71,9 @@ class Names(click.ParamType[Any]):
 @click.option("--image", help="Which points of a CSV are meant; found by the prediction's name.")
 @options.overwrite
 @options.as_json
-def command(prediction: str, truth: str, output: Path | None, as_json: bool, **choices: Any) -> None:
+def command(
+    prediction: str, truth: str, output: Path | None, report: Path | None, as_json: bool, **choices: Any
+) -> None:
     """Compare PREDICTION with TRUTH: masks, probabilities or polygons, and tree points as the truth.
 
     \b
@@ -69,6 +87,10 @@ def command(prediction: str, truth: str, output: Path | None, as_json: bool, **c
     """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.evaluation.run import evaluate
 
-    with bar(Path(prediction).name) as progress:
-        found = evaluate(prediction, truth, output, progress=progress, **choices)
+    check_page(report, choices["overwrite"])
+    with bar(Path(prediction).name) as progress, _folder(output, report) as folder:
+        found = evaluate(prediction, truth, folder, progress=progress, **choices)
+        if folder is not None and report is not None:
+            add_page(folder, report)
+            found = replace(found, outputs=(*(found.outputs if output else ()), str(report)))
     click.echo(json.dumps(found.to_dict()) if as_json else found.table())

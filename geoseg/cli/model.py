@@ -1,4 +1,4 @@
-"""`geoseg model list|show|export|add-onnx|measure-halo|quantize`."""
+"""`geoseg model list|show|export|stac|add-onnx|measure-halo|quantize`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ from geoseg.cli import options
 
 @click.group("model")
 def group() -> None:
-    """Look at the models that can be used, and hand them to other programs."""
+    """Look at the models that can be used, and hand them to other programs.
+
+    \b
+    geoseg model list
+    geoseg model show buildings-trees
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
 
 
 @group.command("list")
 @options.as_json
 def list_models(as_json: bool) -> None:
-    """Print the models that come with geoseg, one a line."""
+    """Print the models that come with geoseg, one a line.
+
+    \b
+    geoseg model list
+    geoseg model list --json
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.models.bundle import shipped
 
     cards = [bundle.card for bundle in shipped()]
@@ -35,7 +45,12 @@ def list_models(as_json: bool) -> None:
 @click.argument("name")
 @options.as_json
 def show(name: str, as_json: bool) -> None:
-    """Print the card of the model NAME (or of a bundle's folder)."""
+    """Print the card of the model NAME (or of a bundle's folder).
+
+    \b
+    geoseg model show buildings-trees
+    geoseg model show my-model/ --json
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.models.bundle import find_bundle
 
     card = find_bundle(name).card
@@ -51,10 +66,14 @@ def show(name: str, as_json: bool) -> None:
 def export(name: str, to: str, output: Path, overwrite: bool) -> None:
     """Write the network of the model NAME for other programs.
 
+    \b
+    geoseg model export buildings-trees --to onnx -o for_qgis.onnx
+    geoseg model export my-model/ --to saved_model -o served/
+
     onnx is for QGIS Deepness and geodeep: channels first, values 0 to 1, patches of the card's size, a
     background channel where classes are independent, every class above 0.5 where its own threshold is met.
     openvino and saved_model take (patches, rows, columns, bands) of 0 to 255, as geoseg does.
-    """
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.models.bundle import find_bundle
     from geoseg.runtime.formats import export_bundle
 
@@ -62,10 +81,38 @@ def export(name: str, to: str, output: Path, overwrite: bool) -> None:
         click.echo(path)
 
 
+@group.command("stac")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The JSON file; stdout by default.")
+@click.option("--base", help="Folder or URL under which the bundle's files will be found; by default where "
+              "they are, relative if the item is written beside them.")  # fmt: skip
+@options.overwrite
+def stac(name: str, output: Path | None, base: str | None, overwrite: bool) -> None:
+    """Describe the model NAME as a STAC item with the MLM extension, for catalogues of models.
+
+    \b
+    geoseg model stac buildings-trees
+    geoseg model stac my-model/ -o my-model/item.json
+    geoseg model stac my-model/ -o item.json --base https://host/models/my-model
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
+    from geoseg.models.bundle import find_bundle
+    from geoseg.models.stac import own_base, stac_item, to_json, write_item
+
+    bundle = find_bundle(name)
+    if output is None:
+        click.echo(to_json(stac_item(bundle, own_base(bundle) if base is None else base)))
+    else:
+        click.echo(write_item(bundle, output, base, overwrite))
+
+
 @group.command("add-onnx")
 @click.argument("name")
 def complete(name: str) -> None:
-    """Write model.onnx into the bundle NAME (or a bundle's folder), so that it runs without TensorFlow."""
+    """Write model.onnx into the bundle NAME (or a bundle's folder), so that it runs without TensorFlow.
+
+    \b
+    geoseg model add-onnx my-model/
+    """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.models.bundle import ONNX_FILE, find_bundle
     from geoseg.runtime.keras_engine import start_keras
 

@@ -85,5 +85,13 @@ tms = click.option("--tms", is_flag=True, help="Rows of map tiles count from the
 tile_cache = click.option(
     "--tile-cache", type=click.Path(path_type=Path), help="Keep fetched map tiles in this folder."
 )
+allow_remote = click.option(
+    "--allow-remote", is_flag=True, help="Follow addresses that only a file's content or a list names."
+)
+report = click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Write a page about it too, to this HTML file; see geoseg report.",
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary.")

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from geoseg.cli import options
-from geoseg.cli.progress import bar
+from geoseg.cli.closing import show_closing
+from geoseg.cli.progress import bar, quiet
+from geoseg.cli.report import add_page
 from geoseg.errors import GeosegError, OutputError
 
 SOME_FAILED = 3
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
-FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".parquet")
+FILE_ENDINGS = (".html", ".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".parquet")
 
 
 @click.command("predict")
@@ -34,6 +36,11 @@ FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".par
     help="Write probabilities too, to this file or folder.",
 )
 @click.option("--polygons", type=click.Path(path_type=Path), help="Write polygons too, to this vector file.")
+@options.report
+@click.option("--no-quicklook", "quicklook", is_flag=True, flag_value=False, default=True,
+              help="No small picture beside the mask.")  # fmt: skip
+@click.option("--no-styles", "styles", is_flag=True, flag_value=False, default=True,
+              help="No styles for QGIS beside mask and polygons.")  # fmt: skip
 @click.option(
     "--probability-dtype", type=click.Choice(["uint8", "float32"]), default="uint8", show_default=True
 )
@@ -47,6 +54,7 @@ FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".par
 @options.zoom
 @options.tms
 @options.tile_cache
+@options.allow_remote
 @click.option("--patch-size", type=int, help="Pixels; as the model's card says by default.")
 @click.option("--overlap", type=int, help="Pixels shared by neighbouring patches when blending.")
 @click.option(
@@ -90,7 +98,7 @@ FILE_ENDINGS = (".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".par
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Patches per call; chosen for the device by default."
 )
-@click.option("--max-memory", type=options.Bytes(), default="2G", show_default=True)
+@click.option("--max-memory", type=options.Bytes(), default="4G", show_default=True)
 @click.option(
     "--co", "creation_options", type=options.Pair(), multiple=True, help="A COG creation option of GDAL."
 )
@@ -105,31 +113,37 @@ def command(
 
     \b
     geoseg predict scene.tif
-    geoseg predict scene.tif -o mask.tif --probabilities p.tif
+    geoseg predict scene.tif -o mask.tif --probabilities p.tif --no-quicklook
     geoseg predict scene.tif --polygons buildings_and_trees.gpkg
     geoseg predict scenes/*.tif -o masks/
     geoseg predict tiles/ --zoom 19 -o mask.tif
     geoseg predict 'https://host/{z}/{x}/{y}.png' --zoom 18 --bounds 85.50 27.62 85.54 27.65
 
     The mask holds 0 for background, 1 … n for the model's classes, 255 where the scene has no data. Its
-    path is printed to stdout. A folder of z/x/y map tiles, an .mbtiles file and an address of tiles are
-    scenes too; tiles that are not there are no data.
+    path is printed to stdout. MASK_quicklook.png beside it is a picture to look at, and QGIS opens mask and
+    polygons in their classes' colours by the .qml files beside them. A folder of z/x/y map tiles, an
+    .mbtiles file and an address of tiles are scenes too; tiles that are not there are no data.
     """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.api import load
     from geoseg.geo.tile_search import TileChoices, as_scenes
 
-    job_keys = ("bidx", "nodata", "bounds", "cutline", "max_memory", "overwrite", "probability_dtype")
+    job_keys = ("bidx", "nodata", "bounds", "cutline", "max_memory", "overwrite", "probability_dtype",
+                "quicklook", "styles", "allow_remote")  # fmt: skip
     common = {key: choices.pop(key) for key in job_keys}
+    report = choices.pop("report")
     zoom, tms, cache = (choices.pop(key) for key in ("zoom", "tms", "tile_cache"))
     tiles = TileChoices(zoom, common["bounds"] or None, common["cutline"], tms, cache)
     datasets, common["bounds"] = as_scenes(scenes, tiles)
     jobs = _jobs(datasets, output, probabilities, polygons, options=dict(creation_options), **common)
-    _refuse(jobs, dry_run)
-    ready = load(example=jobs[0], **choices)
+    pages = [_target(job.scene, report, "_report.html", len(jobs) > 1) for job in jobs]
+    _refuse(jobs, pages, dry_run)
+    with bar(str(choices["model"])) as progress:
+        progress.stage("loading the model")
+        ready = load(example=jobs[0], **choices)
     failed = 0
-    for job in jobs:
+    for job, page in zip(jobs, pages, strict=True):
         try:
-            _show(_survey(job, ready) if dry_run else _predict(job, ready), as_json)
+            _show(_survey(job, ready) if dry_run else _predict(job, ready, page), as_json)
         except GeosegError as error:
             if len(jobs) == 1:
                 raise
@@ -145,21 +159,27 @@ def _jobs(
     output: Path | None,
     probabilities: Path | None,
     polygons: Path | None,
+    quicklook: bool,
+    styles: bool,
     **common: Any,
 ) -> list[Any]:
     """One job a scene; files in folders are named after the scenes."""
-    from geoseg.jobs import SceneJob
+    from geoseg.jobs import SceneJob, quicklook_of
 
     many = len(scenes) > 1
+    masks = [_target(scene, output, "_mask.tif", many) or Path(f"{Path(scene).stem}_mask.tif")
+             for scene in scenes]  # fmt: skip
     return [
         SceneJob(
             scene,
-            _target(scene, output, "_mask.tif", many) or Path(f"{Path(scene).stem}_mask.tif"),
+            mask,
             _target(scene, probabilities, "_probabilities.tif", many),
             _target(scene, polygons, "_polygons.gpkg", many),
+            quicklook=quicklook_of(mask) if quicklook else None,
+            styled=styles,
             **common,
         )
-        for scene in scenes
+        for scene, mask in zip(scenes, masks, strict=True)
     ]
 
 
@@ -172,11 +192,11 @@ def _target(scene: str, given: Path | None, ending: str, many: bool) -> Path | N
     return given / f"{Path(scene).stem}{ending}"
 
 
-def _refuse(jobs: list[Any], dry_run: bool) -> None:
+def _refuse(jobs: list[Any], pages: list[Path | None], dry_run: bool) -> None:
     """Find clashes before any work is done; make the folders that were asked for."""
     from geoseg.staging import check_absent
 
-    targets = [target for job in jobs for target in job.outputs]
+    targets = [target for job in jobs for target in (*job.outputs, *job.beside)] + list(filter(None, pages))
     twice = next((target for target in targets if targets.count(target) > 1), None)
     if twice is not None:
         raise OutputError(f"two scenes would both write {twice}; predict them into folders of their own")
@@ -188,11 +208,19 @@ def _refuse(jobs: list[Any], dry_run: bool) -> None:
     check_absent(targets, jobs[0].overwrite)
 
 
-def _predict(job: Any, ready: Any) -> Any:
+def _predict(job: Any, ready: Any, page: Path | None) -> Any:
     from geoseg.prediction import predict_scene
 
     with bar(Path(job.scene).name) as progress:
-        return predict_scene(job, ready.bundle, ready.settings, ready.engine, progress)
+        done = predict_scene(job, ready.bundle, ready.settings, ready.engine, progress, progress.stage)
+        if page is None:
+            return done
+        progress.stage("writing the page")
+        add_page(
+            job.mask, page, scene=job.scene, probabilities=job.probabilities, polygons=job.polygons,
+            model=ready.bundle.folder, allow_remote=job.allow_remote,
+        )  # fmt: skip
+    return replace(done, beside=(*done.beside, str(page)))
 
 
 def _survey(job: Any, ready: Any) -> Any:
@@ -207,6 +235,8 @@ def _show(done: Any, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(table))
     elif "outputs" in table:
+        if not quiet():
+            show_closing(done)
         click.echo("\n".join(table["outputs"]))
     else:
         click.echo("\n".join(f"{key:>14}  {_rounded(value)}" for key, value in table.items()))

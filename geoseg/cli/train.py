@@ -11,6 +11,7 @@ import click
 
 from geoseg.cli import options
 from geoseg.cli.progress import bar
+from geoseg.cli.report import add_page, check_page
 
 
 @click.command("train")
@@ -21,9 +22,10 @@ from geoseg.cli.progress import bar
               help="Change the recipe, e.g. fit.epochs=5 or data.NAME.limit=10.")  # fmt: skip
 @click.option("--variant", default="", help="Train only this variant, or tiny.")
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
+@options.report
 @options.overwrite
 @options.as_json
-def command(recipe: Path, as_json: bool, **choices: Any) -> None:
+def command(recipe: Path, report: Path | None, as_json: bool, **choices: Any) -> None:
     """Train the network that RECIPE (a TOML file) describes, and write it as a model bundle.
 
     \b
@@ -37,8 +39,11 @@ def command(recipe: Path, as_json: bool, **choices: Any) -> None:
     """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
     from geoseg.api import train
 
+    check_page(report, choices["overwrite"] or choices["resume"])
     with bar(recipe.stem, "batch") as progress:
         done = train(recipe, progress=progress, **choices)
+    folder = Path(done[0].folder)
+    add_page(folder if len(done) == 1 else folder.parent, report)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in done]))
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,12 @@ SHAPING = ("profile", "min_area_m2", "max_hole_m2", "simplify_m", "regularize", 
     default=True,
     help="Keep the sides of pixels.",
 )
+@click.option("--no-styles", "styles", is_flag=True, flag_value=False, default=True,
+              help="No style for QGIS beside the polygons.")  # fmt: skip
+@options.allow_remote
 @options.overwrite
 @options.as_json
-def command(raster: str, output: str | None, as_json: bool, **choices: Any) -> None:
+def command(raster: str, output: str | None, styles: bool, as_json: bool, **choices: Any) -> None:
     """Turn RASTER (a class mask or probabilities) into polygons with areas in true square metres.
 
     \b
@@ -64,8 +68,10 @@ def command(raster: str, output: str | None, as_json: bool, **choices: Any) -> N
     geoseg vectorize probabilities.tif -o polygons.gpkg
 
     GeoJSON is in WGS 84 as RFC 7946 asks; .gpkg, .fgb and .parquet keep the raster's CRS. The path of the
-    file is printed to stdout.
+    file is printed to stdout. QGIS opens polygons of geoseg's rasters in their classes' colours by the .qml
+    file beside them.
     """  # noqa: D301 - click takes the backspace for a paragraph to keep as it is
+    from geoseg.beside import polygon_style
     from geoseg.polygons import Shaping, vectorize
 
     if output is None:
@@ -73,7 +79,10 @@ def command(raster: str, output: str | None, as_json: bool, **choices: Any) -> N
     if output == "-" and as_json:
         raise OutputError("polygons and --json would both go to stdout; give -o a file name")
     shaping = Shaping(**{name: choices.pop(name) for name in SHAPING})
-    done = vectorize(raster, output, shaping=shaping, **choices)
+    dressed = styles and output != "-"
+    sure = choices["overwrite"], choices["allow_remote"]
+    with polygon_style(raster, Path(output), *sure) if dressed else nullcontext():
+        done = vectorize(raster, output, shaping=shaping, **choices)
     if as_json:
         click.echo(json.dumps(asdict(done)))
     elif output != "-":

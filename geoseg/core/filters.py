@@ -108,8 +108,16 @@ def fill_invalid(pixels: Pixels, valid: Valid, neutral: float = 0) -> Pixels:
         return pixels
     filled: Pixels = pixels.copy()
     box = _around(~valid, FILL_MARGIN)
-    _fill(filled[box], valid[box], neutral)
+    _fill(filled[box], valid[box], _held(neutral, pixels.dtype))
     return filled
+
+
+def _held(value: float, dtype: np.dtype[Any]) -> float:
+    """The value nearest to one that a dtype holds: int8 has no mid-grey."""
+    if not np.issubdtype(dtype, np.integer):
+        return value
+    info = np.iinfo(dtype)
+    return min(max(value, int(info.min)), int(info.max))
 
 
 def _around(chosen: Valid, margin: int) -> tuple[slice, slice]:

@@ -16,7 +16,8 @@ from geoseg.errors import SceneError
 from geoseg.evaluation.classes import BACKGROUND, IGNORE, listed
 from geoseg.evaluation.sides import UNKNOWN, Labels, MaskSide, PolygonSide, ProbabilitySide, Side
 from geoseg.geo.aligned import plane_of, read_vector
-from geoseg.geo.gdal import open_raster, translated
+from geoseg.geo.gdal import translated
+from geoseg.geo.reach import open_input
 from geoseg.vector.source_classes import FOREGROUND, MOST
 from geoseg.vector.source_kind import OWN, bands_of, kind_of, mask_bands, probability_bands
 from geoseg.vector.source_pixels import Reader
@@ -58,7 +59,7 @@ def open_side(
         return
     with ExitStack() as stack:
         with translated(SceneError, f"cannot open {path}", "give a raster or vector file that GDAL can read"):
-            dataset = stack.enter_context(open_raster(path))
+            dataset = stack.enter_context(open_input(path))
         bands = bands_of(dataset, None)
         value = dataset.nodatavals[bands[0] - 1] if nodata is None else nodata
         reader = Reader(dataset, value, OWN in dataset.tags())

@@ -18,6 +18,7 @@ from rasterio.vrt import WarpedVRT
 from geoseg.errors import SceneError
 from geoseg.geo.gdal import translated
 from geoseg.geo.geobox import GeoBox
+from geoseg.geo.reach_vectors import read_frame
 
 SAME_PX = 0.01  # corners as near as this are the same
 TOLERANCE_PX = 0.01  # of GDAL's approximation of a reprojection; its own default is an eighth of a pixel
@@ -96,13 +97,21 @@ def read_vector(path: Path) -> Any:
     Raises:
         SceneError: when it cannot be read.
     """
-    import geopandas
-
     with translated(SceneError, f"cannot read {path}", FILE_REMEDY):
-        frame = (geopandas.read_parquet if path.suffix == ".parquet" else geopandas.read_file)(path)
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise SceneError(f"{path}: it is a table without geometries; {FILE_REMEDY}")
+        frame = read_frame(path)
     return frame[~(frame.geometry.isna() | frame.geometry.is_empty)].reset_index(drop=True)
+
+
+def reprojected(frame: Any, crs: Any) -> Any:
+    """A GeoDataFrame in a CRS of rasterio's; as it is when either has none.
+
+    Raises:
+        ValueError: when a point lies outside the domain of the CRS, or is no number.
+    """
+    placed = frame if frame.crs is None or crs is None else frame.to_crs(crs.to_wkt())
+    if not np.isfinite(shapely.get_coordinates(placed.geometry.to_numpy())).all():
+        raise ValueError("some of its points have no place in the CRS")
+    return placed
 
 
 def to_plane(frame: Any, box: GeoBox, path: Path) -> Geometries:
@@ -119,7 +128,7 @@ def to_plane(frame: Any, box: GeoBox, path: Path) -> Geometries:
     if not len(frame):
         return np.empty(0, object)
     with translated(SceneError, f"{path}: cannot be reprojected", "does it lie in the domain of the CRS?"):
-        placed = frame if box.crs is None else frame.to_crs(box.crs.to_wkt())
+        placed = reprojected(frame, box.crs)
     shapes = moved(placed.geometry.to_numpy(), ~box.transform)
     left, top, right, bottom = shapely.total_bounds(shapes)
     if not (left < box.shape[1] and right > 0 and top < box.shape[0] and bottom > 0):

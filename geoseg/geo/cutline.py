@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SceneError
+from geoseg.geo.aligned import reprojected
 from geoseg.geo.gdal import translated
 from geoseg.geo.geobox import GeoBox
+from geoseg.geo.reach_vectors import read_frame
 
 
 def read_cutline(path: Path, box: GeoBox) -> tuple[dict[str, Any], ...]:
@@ -16,13 +18,9 @@ def read_cutline(path: Path, box: GeoBox) -> tuple[dict[str, Any], ...]:
     Raises:
         SceneError: when the file cannot be read or holds no polygon.
     """
-    import geopandas
-
     box.require_transform("a cutline")
     with translated(SceneError, f"cannot read the cutline {path}", "give a vector file of polygons"):
-        frame = geopandas.read_file(path)
-    if frame.crs is not None and box.crs is not None:
-        frame = frame.to_crs(box.crs.to_wkt())
+        frame = reprojected(read_frame(path), box.crs)
     shapes = [shape for shape in frame.geometry if shape is not None and shape.area > 0]
     if not shapes:
         raise SceneError(f"the cutline {path} holds no polygon; give a file with at least one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,17 @@ from geoseg.errors import GeosegError
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError, RuntimeError)
 CACHE_BYTES = 192 * 2**20  # two rows of blocks of a wide scene; GDAL's own default is 5 % of the machine
+LONGEST = 400  # characters of a reason
 CACHE_RANGE = 2**26, 2**30  # bytes, where the blocks are known
+
+# GDAL itself waits for ever for a server that says nothing more, and asks once. It looks these up in the
+# environment when it has no other word of them, in whatever thread and process it opens a file.
+NETWORK = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "10", "GDAL_HTTP_LOW_SPEED_TIME": "30", "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+    "GDAL_HTTP_MAX_RETRY": "4", "GDAL_HTTP_RETRY_DELAY": "1",
+}  # fmt: skip
+for _name, _value in NETWORK.items():
+    os.environ.setdefault(_name, _value)
 
 
 def session(raster: Any = None) -> Any:
@@ -60,4 +71,12 @@ def _reason(error: BaseException) -> str:
     """The deepest message of a chain of errors, as one line."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_a_line(error)
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error says, in a line that can be read: GDAL quotes whole statements of SQL."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    if len(words) <= LONGEST:
+        return words
+    return f"{words[: LONGEST // 2]} … {words[-LONGEST // 2 :]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import pyproj
@@ -73,11 +74,10 @@ class GeoBox:
         if self.crs is None or self.gcps:
             return None
         try:
-            crs = pyproj.CRS.from_wkt(self.crs.to_wkt())
-            geod, geodetic = crs.get_geod(), crs.geodetic_crs
-            if geod is None or geodetic is None:
+            ground = _ground(self.crs.to_wkt())
+            if ground is None:
                 return None
-            to_degrees = Transformer.from_crs(crs, geodetic, always_xy=True)
+            geod, to_degrees = ground
             row, col = self.shape[0] / 2, self.shape[1] / 2
             corners = [(col, row - 0.5), (col, row + 0.5), (col - 0.5, row), (col + 0.5, row)]
             points = [self.transform * corner for corner in corners]
@@ -116,6 +116,16 @@ class GeoBox:
     def whole(self) -> Window:
         """The window of all pixels."""
         return whole(self.shape)
+
+
+@lru_cache(maxsize=64)
+def _ground(wkt: str) -> tuple[pyproj.Geod, Transformer] | None:
+    """The ellipsoid of a CRS and the way to its degrees; None of one that is not of a planet's."""
+    crs = pyproj.CRS.from_wkt(wkt)
+    geod, geodetic = crs.get_geod(), crs.geodetic_crs
+    if geod is None or geodetic is None:
+        return None
+    return geod, Transformer.from_crs(crs, geodetic, always_xy=True)
 
 
 def _floor(value: float) -> int:

@@ -18,8 +18,11 @@ from rasterio.windows import Window as RioWindow
 from geoseg.core.mask import NODATA
 from geoseg.core.window import Window
 from geoseg.errors import SceneError
-from geoseg.geo.gdal import open_raster, translated
+from geoseg.geo.aligned import reprojected
+from geoseg.geo.gdal import translated
 from geoseg.geo.geobox import GeoBox
+from geoseg.geo.reach import open_input
+from geoseg.geo.reach_vectors import read_frame
 
 Labels = Callable[[Window], NDArray[np.uint8]]
 RASTERS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".jp2")
@@ -53,7 +56,7 @@ def open_labels(path: Path, box: GeoBox, class_field: str = "class") -> Iterator
 def _raster(path: Path, box: GeoBox) -> Iterator[Labels]:
     with ExitStack() as stack:
         with _reading(path):
-            dataset = stack.enter_context(open_raster(path))
+            dataset = stack.enter_context(open_input(path))
         if dataset.crs is not None and box.crs is not None:
             with _reading(path):
                 dataset = stack.enter_context(_aligned(dataset, box))
@@ -138,13 +141,9 @@ def read_polygons(path: Path, crs: Any, valued: Callable[[Any], Sequence[int]]) 
     Raises:
         SceneError: when the file cannot be read.
     """
-    import geopandas
-
     with _reading(path):
-        frame = geopandas.read_file(path)
-        frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
-        if frame.crs is not None and crs is not None:
-            frame = frame.to_crs(crs.to_wkt())
+        frame = read_frame(path)
+        frame = reprojected(frame[~(frame.geometry.isna() | frame.geometry.is_empty)], crs)
     return Polygons(frame.geometry.to_numpy(), valued(frame), frame.sindex)
 
 

@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.windows import Window as RioWindow
 
 from geoseg.core.planes import separate
@@ -147,7 +148,7 @@ def _draft(path: Path, spec: RasterSpec) -> Iterator[Any]:
     box = spec.geobox
     profile = dict(
         driver="GTiff", height=box.shape[0], width=box.shape[1], count=len(spec.names), dtype=spec.dtype,
-        nodata=spec.nodata, crs=box.crs, tiled=True, blockxsize=BLOCK, blockysize=BLOCK,
+        nodata=spec.nodata, tiled=True, blockxsize=BLOCK, blockysize=BLOCK,
         interleave="band", sparse_ok=True, bigtiff="if_safer",
     )  # fmt: skip
     if box.shape[0] * box.shape[1] > LARGE:
@@ -179,6 +180,25 @@ def _assemble(path: Path, drafts: list[Path], spec: RasterSpec) -> None:
             rasterio.shutil.copy(dataset, view, driver="VRT")
         _point_to_overviews(view, drafts[1:])
         rasterio.shutil.copy(view, path, driver="COG", **options)
+        for level in range(-1, len(drafts) - 1):
+            check_readable(path, level)
+
+
+def check_readable(path: Path, overview: int = -1) -> None:
+    """Decode every block: where a disk has no room for the last of them, GDAL says nothing of it.
+
+    Args:
+        path: a raster that was just written.
+        overview: number of the overview to look at; -1 for the raster itself.
+
+    Raises:
+        RasterioError: when a block is not there.
+    """
+    known: dict[str, Any] = {} if overview < 0 else {"overview_level": overview}
+    with open_raster(path, num_threads="all_cpus", **known) as dataset:
+        height = dataset.block_shapes[0][0]
+        for row in range(0, dataset.height, height):
+            dataset.read(window=RioWindow(0, row, dataset.width, min(height, dataset.height - row)))
 
 
 def _check_blocksize(text: str) -> None:
@@ -205,8 +225,8 @@ def _writing(path: Path) -> AbstractContextManager[None]:
 
 def _place(box: GeoBox) -> dict[str, Any]:
     if box.gcps:
-        return {"gcps": list(box.gcps)}
-    return {"transform": box.transform} if box.georeferenced else {}
+        return {"gcps": list(box.gcps), "crs": box.crs or CRS()}  # rasterio asks any CRS for its name
+    return {"crs": box.crs} | ({"transform": box.transform} if box.georeferenced else {})
 
 
 def _write_categories(path: Path, names: tuple[str, ...]) -> None:

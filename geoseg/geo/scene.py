@@ -20,10 +20,12 @@ from geoseg.errors import SceneError
 from geoseg.geo.averaged import Averaged
 from geoseg.geo.bands import choose_bands
 from geoseg.geo.cutline import read_cutline
-from geoseg.geo.gdal import open_raster, translated
+from geoseg.geo.fingerprint import unchanged
+from geoseg.geo.gdal import translated
 from geoseg.geo.geobox import GeoBox, geobox_of, resampled
 from geoseg.geo.overview import fine_enough
 from geoseg.geo.raster import Raster, interpolated
+from geoseg.geo.reach import open_input
 from geoseg.geo.tile_stage import Fetch, ahead
 from geoseg.geo.tiles import Tiles
 
@@ -116,6 +118,7 @@ def open_scene(
     sizes_m: tuple[float, float] | None = None,
     cutline: Path | None = None,
     quiet: bool = False,
+    allow_remote: bool = False,
 ) -> Iterator[Scene]:
     """Open a raster for reading, and close it at the end of the `with` block.
 
@@ -127,28 +130,31 @@ def open_scene(
         sizes_m: smallest and largest pixel size to work at, metres; None keeps the raster's pixels.
         cutline: a vector file; pixels outside its polygons have no data.
         quiet: no word of missing georeference or names of bands.
+        allow_remote: follow what the raster's content points at, see `reach`.
 
     Raises:
-        SceneError: when it cannot be opened or used.
+        SceneError: when it cannot be opened or used, or was changed inside the block.
     """
     with ExitStack() as stack:
+        stack.enter_context(unchanged(str(path)))
         tiles, fetch = Tiles.parse(str(path)), None
         if tiles is not None:
             (dataset, fetch), path = stack.enter_context(tiles.open()), tiles.label
         else:
             with translated(SceneError, f"cannot open {path}", "give a raster that GDAL can read"):
-                dataset = stack.enter_context(open_raster(path))
-        _check(dataset, path)
-        indexes = choose_bands(dataset, bands, bidx, quiet=quiet)
-        box = geobox_of(dataset)
+                dataset = stack.enter_context(open_input(path, allow_remote=allow_remote))
+        with translated(SceneError, f"cannot use {path}", "the file is damaged, fetch it again"):
+            _check(dataset, path)
+            indexes = choose_bands(dataset, bands, bidx, quiet=quiet)
+            box = geobox_of(dataset)
+            own = tuple(dataset.nodatavals[i - 1] for i in indexes)
+            masked = MaskFlags.per_dataset in dataset.mask_flag_enums[indexes[0] - 1]
         if not (box.georeferenced or quiet):
             log.warning("%s has no georeference: outputs are in pixel coordinates", path)
         elif box.crs is None and not quiet:
             log.warning("%s has no CRS: its coordinates are kept as they are", path)
         target = resampled(box, sizes_m) if sizes_m else box
-        own = tuple(dataset.nodatavals[i - 1] for i in indexes)
         codes = tuple(code for code in (own, (nodata,) * len(own)) if any(v is not None for v in code))
-        masked = MaskFlags.per_dataset in dataset.mask_flag_enums[indexes[0] - 1]
         raster = Raster(str(path), dataset, tuple(indexes), codes, masked)
         source: Source = raster
         if target is not box:

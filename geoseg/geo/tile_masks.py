@@ -20,6 +20,7 @@ from geoseg.core.mask import NODATA
 from geoseg.errors import SceneError
 from geoseg.geo.gdal import open_raster, translated
 from geoseg.geo.geobox import GeoBox, geobox_of
+from geoseg.geo.reach import open_input
 from geoseg.geo.tile_grid import CRS, DEEPEST, HALF, Bounds, TileRange, latitude, metres, pixel_m
 
 SIZE = 256  # pixels of a tile each way
@@ -71,7 +72,7 @@ def place_mask(path: Path) -> PlacedMask:
     Raises:
         SceneError: when it is none, or its place on the Earth is not known.
     """
-    with _reading(path), open_raster(path) as dataset:
+    with _reading(path), open_input(path) as dataset:
         if dataset.count != 1 or dataset.dtypes[0] != "uint8":
             raise SceneError(
                 f"{path}: a class mask has one band of bytes, got {dataset.count} of {dataset.dtypes[0]}; "

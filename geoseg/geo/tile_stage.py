@@ -134,6 +134,8 @@ def _opened(data: bytes, where: str) -> Any:
 
     try:
         return Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+    except Image.DecompressionBombError as error:
+        raise SceneError(f"{where} claims to be a giant picture: {error}; fetch it again") from error
     except (OSError, SyntaxError, ValueError) as error:
         start = data[:20].decode("ascii", "replace")
         raise SceneError(

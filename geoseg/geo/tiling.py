@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from geoseg.core.filters import median_blur
 from geoseg.core.grid import Grid
@@ -128,7 +129,7 @@ def _write(path: Path, pixels: NDArray[Any], box: GeoBox, kind: Format) -> None:
     if kind == "tif":
         place = {"gcps": list(box.gcps)} if box.gcps else {"transform": box.transform}
         profile |= {
-            "crs": box.crs,
+            "crs": box.crs or (CRS() if box.gcps else None),  # rasterio asks that of points for its name
             "compress": "deflate",
             "photometric": "rgb" if pixels.shape[2] == 3 else None,
         }

@@ -12,6 +12,7 @@ from typing import Any
 from geoseg.errors import BundleError, ModelError
 from geoseg.models.card import Card, read_card
 from geoseg.models.halo_curve import HaloCurve
+from geoseg.models.safety import check_keras, check_onnx
 
 BUNDLED = Path(__file__).resolve().parent.parent / "bundles"
 DEFAULT = "buildings-trees"
@@ -56,6 +57,8 @@ class Bundle:
                 f"the card says {wanted[:12]}…); "
                 "install or copy the bundle again"
             )
+        if path.suffix == ".onnx":
+            check_onnx(path)
         return path
 
     def load_keras(self) -> Any:
@@ -70,11 +73,14 @@ class Bundle:
         from geoseg.models.unetpp import prune
 
         path = self.file(KERAS_FILE)
+        check_keras(path)
         try:
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-            raise BundleError(f"model {self.card.name}: {KERAS_FILE} cannot be loaded: {reason}") from error
+            raise BundleError(
+                f"model {self.card.name}: {KERAS_FILE} cannot be loaded: {reason}; get it again"
+            ) from error
         return model if self.level is None else prune(model, self.level)
 
     def at_level(self, level: int) -> Bundle:

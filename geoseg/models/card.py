@@ -15,6 +15,8 @@ from geoseg.errors import BundleError
 from geoseg.models.halo_curve import HaloCurve
 
 PRECISIONS = ("float32", "float16", "bfloat16", "int8")  # slowest first
+MAX_BYTES = 2**22  # of a card; those of ours have 5 kB
+MOST_PIXELS = 2**13  # of a patch and what is counted along it
 WHOLE = ("parameters", "patch_size", "overlap", "median_kernel", "stride", "halo")
 Profile = Literal["building", "tree", "generic"]
 
@@ -115,6 +117,8 @@ class Card:
         for name in WHOLE:
             if not isinstance(value := getattr(self, name), int) or value < 0:
                 raise BundleError(f"card of {self.name}: {name} is a whole number from 0 up, got {value!r}")
+            if name != "parameters" and value > MOST_PIXELS:
+                raise BundleError(f"card of {self.name}: {name} is up to {MOST_PIXELS} px, got {value}")
         if "float32" not in self.precisions or set(self.precisions) - set(PRECISIONS):
             raise BundleError(f"card of {self.name}: precisions are float32 and others of "
                               f"{', '.join(PRECISIONS)}, got {self.precisions}")  # fmt: skip
@@ -143,12 +147,14 @@ def read_card(path: Path) -> Card:
         BundleError: when it is missing, not TOML, or lacks or adds a field.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BundleError(f"{path}: a card has {MAX_BYTES} bytes at most; fetch the bundle again")
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BundleError(
             f"{path.parent} is no model bundle: it has no card.toml; see geoseg model list"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{path}: not a readable card: {error}; fetch the bundle again") from error
     return card_from(table, str(path))
 

@@ -135,3 +135,6 @@ _RULES: dict[type, Rule] = {
     MaxPoolingWithIndices: lambda layer, axis: Step(0, 1, down=2),
     MaxUnpooling: lambda layer, axis: Step(up=2),
 }
+
+LAYERS = frozenset(layer.__name__ for layer in _RULES)
+"""Names of the layers that networks may be made of."""

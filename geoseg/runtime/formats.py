@@ -53,8 +53,9 @@ def _openvino(bundle: Bundle, path: Path, overwrite: bool) -> list[Path]:
     check_installed("openvino")
     paths = [path, path.with_suffix(".bin")]
     with staged(*paths, overwrite=overwrite) as (text, _):
-        import openvino
+        from geoseg.runtime.openvino_engine import import_openvino
 
+        openvino = import_openvino()
         source = str(bundle.file(ONNX_FILE)) if _has_onnx(bundle) else _written_now(bundle)
         openvino.save_model(openvino.Core().read_model(source), text, compress_to_fp16=False)
     return paths

@@ -83,7 +83,7 @@ class KerasEngine:
         """See `Engine`. Larger batches than `batch_size` are run in parts."""
         size = self.batch_size
         try:
-            return in_parts(self._forward, batch, size)
+            return in_parts(self._forward, batch, size, self.classes)
         except self._exhausted as error:
             if size == 1:
                 raise EngineError(

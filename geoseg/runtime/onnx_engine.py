@@ -37,10 +37,16 @@ class OnnxEngine:
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:
         """See `Engine`. Larger batches than `batch_size` are run in parts."""
-        return in_parts(self._forward, batch, self.batch_size)
+        return in_parts(self._forward, batch, self.batch_size, self.classes)
 
     def _forward(self, batch: NDArray[Any]) -> Probabilities:
-        answer: Probabilities = self._session.run(None, {"pixels": batch.astype(np.float32, copy=False)})[0]
+        try:
+            pixels = batch.astype(np.float32, copy=False)
+            answer: Probabilities = self._session.run(None, {"pixels": pixels})[0]
+        except Exception as error:
+            raise EngineError(
+                f"ONNX Runtime cannot run the model on {batch.shape}: {_short(error)}; get the bundle again"
+            ) from error
         return answer
 
 
@@ -62,7 +68,10 @@ def _session(file: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=providers())
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise EngineError(
-            f"ONNX Runtime cannot load {file}: {reason}; write it anew with geoseg model add-onnx"
+            f"ONNX Runtime cannot load {file}: {_short(error)}; write it anew with geoseg model add-onnx"
         ) from error
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import sys
 import tempfile
 import threading
 import xml.etree.ElementTree as ET
@@ -51,7 +52,7 @@ class OpenVinoEngine:
 
     def __call__(self, batch: NDArray[Any]) -> Probabilities:
         """See `Engine`. Larger batches than `batch_size` are run in parts."""
-        return in_parts(self._forward, batch, self.batch_size)
+        return in_parts(self._forward, batch, self.batch_size, self.classes)
 
     def _forward(self, batch: NDArray[Any]) -> Probabilities:
         pixels = batch.astype(np.float32, copy=False)  # another type, other last digits
@@ -60,6 +61,10 @@ class OpenVinoEngine:
         try:
             with nullcontext() if self._ran else ALONE:
                 answer: Probabilities = request.infer({0: pixels}, share_inputs=True, share_outputs=False)[0]
+        except Exception as error:  # its binding translates what the network does wrong into any kind
+            raise EngineError(
+                f"OpenVINO cannot run the model on {batch.shape}: {_short(error)}; get the bundle again"
+            ) from error
         finally:
             pool.put(request)
         self._ran = True
@@ -86,7 +91,7 @@ class OpenVinoEngine:
                 "INFERENCE_NUM_THREADS": self.streams,
             }
             return self._core.compile_model(model, "CPU", options)
-        except RuntimeError as error:
+        except Exception as error:
             raise EngineError(
                 f"OpenVINO cannot run the model on batches {shape}: {_short(error)}; "
                 "use another --patch-size or --engine tensorflow"
@@ -99,23 +104,38 @@ def precisions() -> tuple[str, ...]:
     return ("float32", "bfloat16") if "BF16" in able else ("float32",)
 
 
-def _core() -> Any:
-    import openvino
+def import_openvino() -> Any:
+    """The package, without the report of its use that it would send to its makers at every import.
 
-    return openvino.Core()
+    It would do that in a fork of this process, and wait seconds for it where the network is closed.
+    """
+    reporter = "openvino_telemetry"
+    before = sys.modules.get(reporter)
+    sys.modules[reporter] = None  # type: ignore[assignment]  # as where it is not installed, which it can take
+    try:
+        import openvino
+    finally:
+        del sys.modules[reporter]
+        if before is not None:
+            sys.modules[reporter] = before
+    return openvino
+
+
+def _core() -> Any:
+    return import_openvino().Core()
 
 
 def _read(core: Any, file: Path, precision: str) -> Any:
     """The network, with the layers marked that its file wants in float32."""
     try:
         model = core.read_model(file)
-    except RuntimeError as error:
+        place = ["framework", "float32_layers"]  # where OpenVINO puts ONNX metadata
+        delicate = json.loads(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else []
+        return _marked(core, model, delicate) if delicate and HINTS[precision] != "f32" else model
+    except Exception as error:  # also what it says in no UTF-8
         raise EngineError(
             f"OpenVINO cannot load {file}: {_short(error)}; write it anew with geoseg model add-onnx"
         ) from error
-    place = ["framework", "float32_layers"]  # where OpenVINO puts ONNX metadata
-    delicate = json.loads(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else []
-    return _marked(core, model, delicate) if delicate and HINTS[precision] != "f32" else model
 
 
 def _marked(core: Any, model: Any, layers: Sequence[str]) -> Any:
@@ -123,9 +143,7 @@ def _marked(core: Any, model: Any, layers: Sequence[str]) -> Any:
 
     The mark is a C++ object that Python cannot make; in OpenVINO's own file format it is a line of text.
     """
-    import openvino
-
-    wanted = set(layers)
+    openvino, wanted = import_openvino(), set(layers)
     with tempfile.TemporaryDirectory(prefix="geoseg-") as folder:
         text, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
         openvino.serialize(model, text, weights)

@@ -59,7 +59,7 @@ def borrowed(pixels: Pixels, others: Sequence[Pixels], share: float, rng: Genera
     """
     if share == 0 or rng.random() >= share:
         return pixels
-    (mean, deviation), (wanted, spread) = map(_colors, (pixels, others[rng.integers(len(others))]))
+    (mean, deviation), (wanted, spread) = map(_colors, (pixels, others[int(rng.integers(len(others)))]))
     factor = np.clip(spread / np.maximum(deviation, 1), 1 / STRETCH, STRETCH)
     table = (np.arange(256)[:, None] - mean) * factor + wanted
     return _looked_up(table, pixels)

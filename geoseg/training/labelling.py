@@ -57,7 +57,7 @@ def read_labels(recipe: Recipe, item: Item, scene: Scene, window: Window) -> Lab
 def _mask(item: Item, shape: tuple[int, int], window: Window, codes: Mapping[str, int]) -> Labels:
     """A window of a mask: of numbers, or of colours where the keys of `codes` are colours."""
     what = f"cannot read the mask {item.mask}"
-    with translated(SceneError, what, "fetch it again"), open_input(item.mask) as dataset:
+    with translated(SceneError, what, "fetch it again"), open_input(str(item.mask)) as dataset:
         if dataset.shape != shape:
             raise RecipeError(f"the mask {item.mask} has {_size(dataset.shape)} px, its image {item.image} "
                               f"{_size(shape)}; cut them to one size")  # fmt: skip

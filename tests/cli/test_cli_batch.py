@@ -26,8 +26,9 @@ def test_the_outputs_lie_in_the_folder_and_the_path_of_the_account_is_printed(sc
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == f"{tmp_path / 'out' / 'summary.json'}\n"
     assert names(tmp_path / "out") == [
-        "a_mask.tif", "a_mask.tif.aux.xml", "a_polygons.fgb", "b_mask.tif", "b_mask.tif.aux.xml",
-        "b_polygons.fgb", "coverage.geojson", "journal.jsonl", "plan.json", "summary.json",
+        *(f"{name}_{file}" for name in "ab" for file in ("mask.qml", "mask.tif", "mask.tif.aux.xml",
+                                                         "polygons.fgb", "polygons.qml")),
+        "coverage.geojson", "journal.jsonl", "plan.json", "summary.json",
     ]  # fmt: skip
 
 
@@ -102,4 +103,4 @@ def test_two_scenes_of_one_name_are_refused(tmp_path, tiny_bundle, make_raster):
 def test_scenes_are_segmented_with_the_options_of_predict():
     own = {option.name for option in batch.command.params}
     missing = {option.name for option in predict.command.params} - own
-    assert missing == {"scenes", "output"}
+    assert missing == {"output", "quicklook", "scenes", "styles"}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -42,8 +43,8 @@ def test_every_command_explains_itself(path, command):
     lines = result.stdout.splitlines()
     for option in (o for o in command.params if getattr(o, "help", None)):
         assert any(flag in line for line in lines for flag in option.opts)
-    if path in (("predict",), ("tile",), ("synth",)):
-        assert re.search(rf"^ +geoseg {path[0]} ", result.stdout, re.MULTILINE), "there is no example"
+    called = re.escape(" ".join(("geoseg", *path)))
+    assert re.search(rf"^ +([a-z]+ \"\$\()?{called}( |$)", result.stdout, re.MULTILINE), "there is no example"
 
 
 @pytest.mark.parametrize(("path", "command"), COMMANDS.values(), ids=COMMANDS)
@@ -161,3 +162,39 @@ def test_tile_refuses_in_one_line(make_raster, tmp_path, words, wanted):
     before = names(tmp_path)
     assert_refused(run("tile", *(word.format(tmp=tmp_path, scene=scene) for word in words)), wanted)
     assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_that_asks_geoseg(shell):
+    result = run("completion", shell)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"_GEOSEG_COMPLETE={shell}_complete" in result.stdout
+    assert_refused(run("completion", "cmd"), "Error: ", code=2)
+
+
+def test_completion_offers_commands_and_options():
+    from click.shell_completion import ShellComplete
+
+    complete = ShellComplete(main, {}, "geoseg", "_GEOSEG_COMPLETE")
+    assert {"predict", "batch"} <= {one.value for one in complete.get_completions([], "")}
+    assert {"--stitch"} == {one.value for one in complete.get_completions(["predict"], "--sti")}
+    assert {"blend", "exact", "crop"} == {
+        one.value for one in complete.get_completions(["predict", "--stitch"], "")
+    }
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_takes_the_script():
+    done = subprocess.run(["bash", "-n"], input=run("completion", "bash").stdout, text=True, check=False)
+    assert done.returncode == 0
+
+
+def test_model_stac_prints_or_writes_the_item(tmp_path, tiny_bundle):
+    item = json.loads(run("model", "stac", "buildings-trees").stdout)
+    assert item["id"] == "buildings-trees"
+    words = ("model", "stac", tiny_bundle.folder, "-o", tmp_path / "item.json")
+    assert run(*words, "--base", "https://host/tiny/").stdout == f"{tmp_path / 'item.json'}\n"
+    written = json.loads((tmp_path / "item.json").read_text())
+    assert written["assets"]["card"]["href"] == "https://host/tiny/card.toml"
+    assert_refused(run(*words), "item.json", "--overwrite")
+    assert run(*words, "--overwrite").exit_code == 0

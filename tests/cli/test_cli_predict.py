@@ -3,7 +3,9 @@
 import json
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
@@ -11,6 +13,8 @@ from cli_runs import assert_refused, names, run
 from conftest import coded, write_raster
 
 from geoseg import api
+
+WITH_PICTURES = ["m.qml", "m.tif", "m.tif.aux.xml", "m_quicklook.png"]
 
 
 @pytest.fixture
@@ -54,8 +58,8 @@ def truth(pixels, threshold=0.5):
 
 def test_the_mask_is_written_and_its_path_is_all_of_stdout(scene, out):
     result = predict(scene, "-o", out / "m.tif")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{out / 'm.tif'}\n", "")
-    assert names(out) == ["m.tif", "m.tif.aux.xml"]
+    assert (result.exit_code, result.stdout) == (0, f"{out / 'm.tif'}\n")
+    assert names(out) == WITH_PICTURES
     with rasterio.open(out / "m.tif") as file:
         assert np.array_equal(file.read(1), truth(coded((150, 220))))
 
@@ -63,7 +67,7 @@ def test_the_mask_is_written_and_its_path_is_all_of_stdout(scene, out):
 def test_without_output_the_mask_goes_to_the_current_folder(scene, out, monkeypatch):
     monkeypatch.chdir(out)
     assert predict(scene).stdout == "scene_mask.tif\n"
-    assert names(out) == ["scene_mask.tif", "scene_mask.tif.aux.xml"]
+    assert names(out) == [name.replace("m", "scene_mask", 1) for name in WITH_PICTURES]
 
 
 def test_json_is_one_object_that_says_what_was_done(scene, out):
@@ -72,7 +76,10 @@ def test_json_is_one_object_that_says_what_was_done(scene, out):
     assert said["outputs"] == [str(out / "m.tif"), str(out / "p.tif")]
     assert (said["height"], said["width"]) == (150, 220)
     assert sum(said["pixels"].values()) == 150 * 220
-    assert names(out) == ["m.tif", "m.tif.aux.xml", "p.tif"]
+    assert said["beside"] == [str(out / "m_quicklook.png"), str(out / "m.qml")]
+    assert said["peak_bytes"] > 2**20
+    assert result.stderr == ""
+    assert names(out) == [*WITH_PICTURES, "p.tif"]
 
 
 def test_rasters_say_what_ran_the_network(scene, out):
@@ -240,7 +247,8 @@ def test_one_of_three_failing_is_exit_code_3_and_the_others_are_written(three, o
     assert [json.loads(line)["outputs"] for line in result.stdout.splitlines()] == [
         [str(out / "a_mask.tif")], [str(out / "c_mask.tif")]
     ]  # fmt: skip
-    assert [name for name in names(out) if not name.endswith(".xml")] == ["a_mask.tif", "c_mask.tif"]
+    assert [name for name in names(out) if name.endswith(".tif")] == ["a_mask.tif", "c_mask.tif"]
+    assert not any(name.startswith("b") for name in names(out))
     first, last = result.stderr.splitlines()
     assert "b.tif" in first
     assert "1 of 3" in last
@@ -283,7 +291,7 @@ def test_a_dry_run_writes_nothing_and_counts_as_the_real_run(make_raster, out, m
     assert plan["read_bytes"] == plan["patches"] * 64 * 64 * 3
     text = predict(scene, "--dry-run").stdout
     assert f"patches  {plan['patches']}\n" in text
-    assert names(out) == ["m.tif", "m.tif.aux.xml"]
+    assert names(out) == WITH_PICTURES
 
 
 def test_a_dry_run_of_a_scene_that_is_not_there_fails(out):
@@ -319,3 +327,99 @@ def test_float_probabilities_are_nan_without_data(make_raster, out):
     with rasterio.open(out / "p.tif") as file:
         assert file.dtypes == ("float32", "float32")
         assert np.array_equal(np.isnan(file.read(1)), np.indices((60, 70))[0] < 20)
+
+
+def test_pictures_and_styles_can_be_left_out(scene, out):
+    result = predict(scene, "-o", out / "m.tif", "--no-quicklook", "--no-styles", "--json")
+    assert json.loads(result.stdout)["beside"] == []
+    assert names(out) == ["m.tif", "m.tif.aux.xml"]
+
+
+@pytest.mark.parametrize("name", ["m_quicklook.png", "m.qml"])
+def test_what_lies_beside_is_not_replaced_unless_told(scene, out, name):
+    (out / name).write_text("mine")
+    assert_refused(predict(scene, "-o", out / "m.tif"), name, "exists already", "--overwrite")
+    assert names(out) == [name]
+    assert (out / name).read_text() == "mine"
+    assert predict(scene, "-o", out / "m.tif", "--overwrite").exit_code == 0
+    assert (out / name).read_bytes() != b"mine"
+
+
+def test_the_quicklook_never_replaces_the_scene_itself(make_raster, tmp_path):
+    path = make_raster("m_quicklook.png", driver="PNG", transform=None, crs=None)
+    before = path.read_bytes()
+    assert_refused(predict(path, "-o", tmp_path / "m.tif", "--overwrite"), "m_quicklook.png")
+    assert path.read_bytes() == before
+
+
+def test_the_quicklook_shows_the_scene_under_the_classes_colours(make_raster, out):
+    pixels = np.full((300, 400, 3), (100, 150, 90), np.uint8)
+    pixels[100:200, 150:250] = (220, 200, 90)  # bright
+    predict(make_raster(pixels=pixels), "-o", out / "m.tif")
+    picture = cv2.imread(str(out / "m_quicklook.png"))[..., ::-1].astype(int)
+    zoom = 720 / 400
+    assert picture.shape[1] == 720
+    outside, inside = picture[int(50 * zoom), int(60 * zoom)], picture[int(150 * zoom), int(200 * zoom)]
+    assert np.abs(outside - (100, 150, 90)).max() < 8
+    assert inside[0] > 200
+    assert inside[1] < 160  # red covers it
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "fgb", "parquet"])
+def test_mask_and_polygons_of_one_name_share_a_style(scene, out, ending):
+    said = json.loads(predict(scene, "-o", out / "m.tif", "--polygons", out / f"m.{ending}", "--json").stdout)
+    assert said["beside"] == [str(out / "m_quicklook.png"), str(out / "m.qml")]
+    style = ElementTree.parse(out / "m.qml")
+    assert [entry.get("label") for entry in style.iter("paletteEntry")] == ["bright", "dark"]
+    assert [entry.get("value") for entry in style.iter("category")] == ["bright", "dark"]
+
+
+def test_polygons_of_another_name_have_their_own_style(scene, out):
+    predict(scene, "-o", out / "m.tif", "--polygons", out / "p.fgb")
+    masks, polygons = (ElementTree.parse(out / f"{name}.qml") for name in "mp")
+    assert masks.find("renderer-v2") is None
+    assert polygons.find("pipe") is None
+    assert len(list(polygons.iter("category"))) == len(list(masks.iter("paletteEntry"))) == 2
+
+
+def test_at_the_end_a_table_on_stderr_says_what_was_done(scene, out):
+    lines = predict(scene, "-o", out / "m.tif").stderr.splitlines()
+    table = dict(line.strip().split("  ", 1) for line in lines if not line.startswith(" " * 9))
+    assert set(table) == {"scene", "pixels", "found", "patches", "time", "memory", "engine", "written"}
+    assert table["pixels"] == "150 × 220, 0.3 m"
+    assert table["patches"] == "15, and 0 skipped without data"
+    assert [line.split()[-1] for line in lines[-3:]] == [
+        str(out / name) for name in ("m.tif", "m_quicklook.png", "m.qml")
+    ]
+
+
+def test_quiet_says_nothing(scene, out):
+    result = run("-q", "predict", "-m", "tiny", scene, "-o", out / "m.tif")
+    assert (result.exit_code, result.stderr, result.stdout) == (0, "", f"{out / 'm.tif'}\n")
+
+
+def test_a_scene_without_a_valid_pixel_has_a_quicklook_too(make_raster, out):
+    scene = make_raster(pixels=np.zeros((80, 90, 3), np.uint8), nodata=0)
+    result = predict(scene, "-o", out / "m.tif")
+    assert result.exit_code == 0, result.stderr
+    assert "nothing: no pixel has data" in result.stderr
+    assert names(out) == WITH_PICTURES
+
+
+def test_a_dark_scene_is_brightened_in_the_quicklook(make_raster, out):
+    pixels = np.random.default_rng(0).integers(5, 30, (300, 400, 3), np.uint8)
+    predict(make_raster(pixels=pixels), "-o", out / "m.tif")
+    picture = cv2.imread(str(out / "m_quicklook.png"))
+    assert picture[100:400, 100:600, 1].max() > 100
+
+
+def test_the_quicklook_of_a_part_shows_that_part(make_raster, out):
+    pixels = np.full((300, 400, 3), (100, 150, 90), np.uint8)
+    pixels[200:250, 300:350] = (220, 200, 90)  # bright
+    left, top = 452310 + 0.3 * 200, 3771240 - 0.3 * 100
+    bounds = ("--bounds", left, top - 0.3 * 200, left + 0.3 * 200, top)
+    assert predict(make_raster(pixels=pixels), "-o", out / "m.tif", *bounds).exit_code == 0
+    picture = cv2.imread(str(out / "m_quicklook.png"))[..., ::-1].astype(int)
+    zoom = 720 / 200
+    for row, col, bright in ((125, 125, True), (125, 60, False), (90, 125, False), (160, 125, False)):
+        assert (picture[int(row * zoom), int(col * zoom), 0] > 180) == bright

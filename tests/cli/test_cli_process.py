@@ -75,8 +75,10 @@ def test_errors_and_warnings_go_to_stderr_and_nothing_else_does(tmp_path):
         env=QUICK, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "m.tif\n"), done.stderr
-    assert len(done.stderr.splitlines()) == 2
-    assert all(line.startswith("geoseg: warning: ") for line in done.stderr.splitlines())
+    warnings, table = done.stderr.splitlines()[:2], done.stderr.splitlines()[2:]
+    assert all(line.startswith("geoseg: warning: ") for line in warnings)
+    assert table[0] == "    scene  a.tif"
+    assert not any(line.startswith("geoseg: ") for line in table)
     again = subprocess.run(
         [*GEOSEG, "-q", "predict", "m.tif", "-o", "n.tif"], cwd=tmp_path, capture_output=True, text=True,
         env=QUICK, check=False,

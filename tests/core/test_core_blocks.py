@@ -88,3 +88,8 @@ def test_every_row_comes_once_with_its_context(heights, margin):
         assert held[0, 0] <= max(0, first - margin)
         assert held[-1, 0] >= min(len(rows) - 1, last + margin)
     assert seen == rows[:, 0].tolist()
+
+
+def test_shares_that_fall_into_one_bin_cannot_be_tested():
+    got = chi_square_test(np.array([0.51, 0.52, 0.53]), np.array([0.54, 0.55, 0.56]))
+    assert math.isnan(got.p) and "one of the ten bins" in got.reason

@@ -128,3 +128,9 @@ def test_a_halo_that_leaves_nothing_is_refused_with_a_size_that_works():
 def test_a_halo_off_the_stride_is_refused_in_terms_of_the_halo():
     with pytest.raises(GridError, match=r"halo|crop"):
         Grid.cropped((1000, 1000), 256, 43, 16)
+
+
+@pytest.mark.parametrize("stride", [0, -16])
+def test_a_stride_below_one_is_refused(stride):
+    with pytest.raises(GridError, match=f"not a multiple of the network's stride {stride}"):
+        Grid((1000, 1000), stride=stride)
