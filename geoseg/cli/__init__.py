@@ -33,7 +33,8 @@ from geoseg.staging import discard
 from geoseg.stopping import stoppable
 
 INTERRUPTED = 130
-NO_MEMORY = ("can't start new thread", "failed to map segment")  # what it is called for threads and libraries
+# what it is called for threads, for libraries, and by OpenCV
+NO_MEMORY = ("can't start new thread", "failed to map segment", "Insufficient memory")
 STARVED = "there is not enough memory; give a smaller --max-memory or --batch-size, or free some"
 SOON = 0.7  # seconds from a signal to the end
 
@@ -50,14 +51,14 @@ class Commands(click.Group):
             _fail(str(error))
         except MemoryError:
             _fail(STARVED)
-        except (RuntimeError, ImportError) as error:
-            if not any(word in str(error) for word in NO_MEMORY):
-                raise
-            _fail(STARVED)
         except OSError as error:
             if error.errno in (None, errno.EPIPE):  # not the system's; a reader that has seen enough
                 raise
             _fail(f"{error}; mend that and run it again")
+        except Exception as error:
+            if not any(word in str(error) for word in NO_MEMORY):
+                raise
+            _fail(STARVED)
         except KeyboardInterrupt:
             discard()
             _say_interrupted()

@@ -66,10 +66,10 @@ def write_bundle(folder):
     return folder
 
 
-def loaded(folder):
+def loaded(folder, engine=None):
     """The bundle as `api.load` would give it."""
     bundle = find_bundle(folder)
-    return Loaded(bundle, resolve(bundle.card, patch_size=PATCH, overlap=OVERLAP), Waves())
+    return Loaded(bundle, resolve(bundle.card, patch_size=PATCH, overlap=OVERLAP), engine or Waves())
 
 
 def hills(shape, seed):
@@ -125,11 +125,19 @@ def begin(work, *given, **named):
     return process
 
 
+class DeathError(AssertionError):
+    """A process ended without a word; `code` is its exit code, negative for the signal that ended it."""
+
+    def __init__(self, code):
+        super().__init__(f"the process ended with {code}")
+        self.code = code
+
+
 def outcome(work, *given, **named):
     """The kind of error and the message that something ends with in a process of its own, or what it returns.
 
     Raises:
-        AssertionError: when the process dies of it.
+        DeathError: when it does.
     """
     serve()
     ours, theirs = PROCESSES.Pipe()
@@ -140,7 +148,7 @@ def outcome(work, *given, **named):
         return ours.recv()
     except EOFError:
         process.join()
-        raise AssertionError(f"the process ended with {process.exitcode}") from None
+        raise DeathError(process.exitcode) from None
     finally:
         process.join()
 

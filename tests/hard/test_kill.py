@@ -60,8 +60,8 @@ def stuck_command(model, scene, folder, said, sign):
     """`geoseg predict` with an engine that hangs; what it says goes to a file."""
     from hard_scenes import loaded
 
-    ready = loaded(model)
-    api.load = lambda *given, **named: api.Loaded(ready.bundle, ready.settings, Stuck(sign))
+    ready = loaded(model, Stuck(sign))
+    api.load = lambda *given, **named: ready
     with said.open("w") as file:
         os.dup2(file.fileno(), 2)
         main(["predict", str(scene), "-o", str(folder / "mask.tif")])

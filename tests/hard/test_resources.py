@@ -5,15 +5,29 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import rasterio
-from hard_scenes import batch, hidden, hills, loaded, outcome, predict, sums, write_bundle, write_scene
+from hard_scenes import (
+    DeathError,
+    Waves,
+    batch,
+    hidden,
+    hills,
+    loaded,
+    outcome,
+    predict,
+    sums,
+    write_bundle,
+    write_scene,
+)
 
 from geoseg import api, polygons
 from geoseg.cli import main
@@ -139,9 +153,9 @@ def test_a_folder_that_cannot_be_written_to_is_named(model, scene, tmp_path):
     assert f"{tmp_path} cannot be written to; choose another" in reason
 
 
-def told(model, said, *words):
-    """The exit code of the command line with `Waves`; what it says goes to a file."""
-    ready = loaded(model)
+def told(model, said, *words, engine=None):
+    """The exit code of the command line with `Waves`, or another engine; what it says goes to a file."""
+    ready = loaded(model, engine)
     api.load = lambda *given, **named: ready
     with said.open("w") as file:
         os.dup2(file.fileno(), 2)
@@ -153,21 +167,22 @@ def told(model, said, *words):
 
 @pytest.mark.parametrize("megabytes", [8, 32, 96, 192])
 def test_too_little_memory_is_an_error_in_a_line_and_leaves_nothing(megabytes, model, tmp_path):
+    """Where a native library dies of it instead, which we cannot prevent, nothing half-made is seen."""
     scene, out, said = tmp_path / "wide.tif", tmp_path / "out", tmp_path / "said"
     write_scene(scene, (400, 3000))
-    out.mkdir()
-    code = outcome(
-        limited,
-        resource.RLIMIT_AS,
-        megabytes * 2**20,
-        told,
-        model,
-        said,
-        "predict",
-        scene,
-        "-o",
-        out / "m.tif",
+    (tmp_path / "whole").mkdir()
+    assert not isinstance(
+        outcome(told, model, said, "predict", scene, "-o", tmp_path / "whole" / "m.tif"), tuple
     )
+    out.mkdir()
+    given = (megabytes * 2**20, told, model, said, "predict", scene, "-o", out / "m.tif")
+    try:
+        code = outcome(limited, resource.RLIMIT_AS, *given)
+    except DeathError as death:
+        assert -death.code in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT), death
+        whole = sums(tmp_path / "whole")
+        assert all(whole[name] == found for name, found in sums(out).items())
+        return
     words = said.read_text()
     if code == 0:
         assert (out / "m.tif").exists()
@@ -175,6 +190,38 @@ def test_too_little_memory_is_an_error_in_a_line_and_leaves_nothing(megabytes, m
         assert code == 1, (code, words)
         assert len(words.splitlines()) == 1 and words.startswith("geoseg: error: "), words
         assert list(out.iterdir()) == []
+
+
+class Starved(Waves):
+    """A network for which there is not enough memory."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, pixels):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        ImportError("libx.so: failed to map segment from shared object"),
+        cv2.error(
+            "OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 516000 bytes"
+        ),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_however_a_library_says_that_memory_is_short_it_is_our_line(error, model, scene, tmp_path):
+    said, out = tmp_path / "said", tmp_path / "out"
+    out.mkdir()
+    assert outcome(told, model, said, "predict", scene, "-o", out / "m.tif", engine=Starved(error)) == 1
+    assert said.read_text().startswith(
+        "geoseg: error: there is not enough memory; give a smaller --max-memory"
+    )
+    assert list(out.iterdir()) == []
 
 
 def test_a_system_error_is_a_line_too(model, scene, tmp_path):
