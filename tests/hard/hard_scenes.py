@@ -171,12 +171,14 @@ def _silent(pipe, work, given, named):
     os._exit(0)
 
 
-def sums(folder, without=()):
-    """The SHA-256 of each file below a folder under a name that is not hidden."""
+def sums(folder, without=(), read=Path.read_bytes):
+    """The SHA-256 of each file below a folder that no hidden name and none of the given ones leads to."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(name): hashlib.sha256(read(folder / name)).hexdigest()
         for path in sorted(Path(folder).rglob("*"))
-        if path.is_file() and not path.name.startswith(".") and path.name not in without
+        if path.is_file()
+        and not (name := path.relative_to(folder)).name.startswith(".")
+        and not set(name.parts) & set(without)
     }
 
 

@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from hard_scenes import batch, begin, hidden, outcome, predict, sums, write_bundle, write_scene
 
@@ -44,12 +46,18 @@ class Victim:
     Attributes:
         start: begins it in a folder, and returns the process (of `multiprocessing` or `subprocess`).
         again: does it in a folder where it was killed, to the end.
-        growing: names of files that are no results.
+        growing: names of files and folders that are no results.
+        read: what of a file must be the same.
     """
 
     start: Callable[[Path], Any]
     again: Callable[[Path], None]
     growing: tuple[str, ...] = ()
+    read: Callable[[Path], bytes] = Path.read_bytes
+
+    def sums(self, folder: Path) -> dict[str, str]:
+        """The sums of its results in a folder."""
+        return sums(folder, self.growing, self.read)
 
 
 def kill_anywhere(victim: Victim, home: Path, moments: int, rng: random.Random) -> dict[str, int]:
@@ -62,7 +70,7 @@ def kill_anywhere(victim: Victim, home: Path, moments: int, rng: random.Random) 
     quiet.mkdir()
     start = time.monotonic()
     assert ended(victim.start(quiet)) == 0, "it fails undisturbed"
-    longest, wanted = time.monotonic() - start, sums(quiet, victim.growing)
+    longest, wanted = time.monotonic() - start, victim.sums(quiet)
     assert wanted
     tally = {"killed": 0, "too late": 0, "with drafts": 0, "with some results": 0}
     while tally["killed"] < moments:
@@ -71,18 +79,18 @@ def kill_anywhere(victim: Victim, home: Path, moments: int, rng: random.Random) 
         process = victim.start(folder)
         end = time.monotonic() + rng.uniform(0, longest)
         while time.monotonic() < end:
-            check_seen(folder, wanted, victim.growing)
+            check_seen(folder, wanted, victim)
             time.sleep(LOOK)
         process.kill()
         code = ended(process)
-        check_seen(folder, wanted, victim.growing)
+        check_seen(folder, wanted, victim)
         tally["killed" if code == -signal.SIGKILL else "too late"] += 1
         tally["with drafts"] += bool(hidden(folder))
-        tally["with some results"] += bool(sums(folder, victim.growing))
+        tally["with some results"] += bool(victim.sums(folder))
         if code != -signal.SIGKILL:
             longest *= 0.9
         victim.again(folder)
-        found = sums(folder, victim.growing)
+        found = victim.sums(folder)
         assert found == wanted, {name for name in found | wanted if found.get(name) != wanted.get(name)}
         shutil.rmtree(folder)
     return tally
@@ -96,25 +104,25 @@ def ended(process: Any) -> int:
     return int(process.exitcode)
 
 
-def check_seen(folder: Path, wanted: dict[str, str], growing: tuple[str, ...]) -> None:
+def check_seen(folder: Path, wanted: dict[str, str], victim: Victim) -> None:
     """Whatever can be seen is what it will be in the end."""
-    for name, found in sums_seen(folder, growing).items():
+    for name, found in sums_seen(folder, victim).items():
         assert found == wanted.get(name, found if ".chunks" in name else None), f"{name} is seen half-made"
-    for path in (folder / name for name in growing):
+    for path in (folder / name for name in victim.growing):
         check_growing(path)
 
 
-def sums_seen(folder: Path, growing: tuple[str, ...]) -> dict[str, str]:
-    """`sums`, while files may be renamed and removed."""
+def sums_seen(folder: Path, victim: Victim) -> dict[str, str]:
+    """Its sums, while files may be renamed and removed."""
     try:
-        return sums(folder, growing)
+        return victim.sums(folder)
     except FileNotFoundError:
         return {}
 
 
 def check_growing(path: Path) -> None:
     """The records of a batch: JSON that is whole, and lines of which the last one may be torn."""
-    if not path.exists():
+    if not path.is_file():
         return
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".jsonl":
@@ -176,7 +184,24 @@ def training(home: Path) -> Victim:
         done = (folder / "bundle").exists() and not (folder / "bundle.training").exists()
         assert begun(folder, "--resume" if not done else "--overwrite").wait() == 0, "it cannot go on"
 
-    return Victim(begun, again)
+    return Victim(begun, again, ("bundle.training", "tensorboard"), lasting)
+
+
+def lasting(path: Path) -> bytes:
+    """What a training repeats to the byte: the weights of a `.keras` file, all but seconds of the others."""
+    if path.suffix == ".keras":
+        with ZipFile(path) as file:
+            return file.read("model.weights.h5")
+    if path.suffix not in (".toml", ".json", ".csv"):
+        return path.read_bytes()
+    text = path.read_text(encoding="utf-8")
+    for seconds in (
+        r'"seconds": [\d.]+',
+        r"(?<=,)[\d.]+$",
+        r'"model.keras" = "\w+"',
+    ):  # the last names the file
+        text = re.sub(seconds, "", text, flags=re.MULTILINE)
+    return text.encode()
 
 
 def main() -> None:

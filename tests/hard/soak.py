@@ -157,9 +157,14 @@ def soak(home: Path, harms: dict[str, str], every: int) -> None:
         "failed": len(failed), "damaged but readable": len(fatal - failed), "lost": lost, "half made": half,
         "compared": checked, "wrong": wrong,
         "MiB at first": round(np.mean(first) / 2**20, 1), "MiB at last": round(np.mean(last) / 2**20, 1),
+        "MiB of each hundred": [round(np.mean(some) / 2**20, 1) for some in _spans(memory[WARM_UP:])],
         "growth": f"{np.mean(last) / np.mean(first) - 1:+.2%}",
     }, indent=1))  # fmt: skip
     assert not (lost or half or wrong)
+
+
+def _spans(memory: list[int]) -> list[list[int]]:
+    return [memory[k : k + SPAN] for k in range(0, len(memory), SPAN)]
 
 
 def compare(home: Path, model: Path, names: list[str]) -> tuple[int, list[str]]:
