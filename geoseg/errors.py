@@ -11,8 +11,11 @@
     ├── BatchError              a batch's sources, run folder or workers do not fit or cannot be reached
     └── OutputError             an output exists already, cannot be written, or its options are wrong
 
-A message says what was wrong, what was got and what to do about it, in one line.
+A message says what was wrong, what was got and what to do about it, in one line. What a library says in
+pages, `in_a_line` makes fit for one.
 """
+
+LONGEST = 400  # characters of a library's words
 
 
 class GeosegError(Exception):
@@ -53,3 +56,11 @@ class BatchError(GeosegError, RuntimeError):
 
 class OutputError(GeosegError, OSError):
     """An output exists already, cannot be written, or its options are wrong."""
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error says, in a line that can be read: runtimes say pages, GDAL quotes statements of SQL."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    if len(words) <= LONGEST:
+        return words
+    return f"{words[: LONGEST // 2]} … {words[-LONGEST // 2 :]}"

@@ -14,7 +14,7 @@ from geoseg.bulk.dispatch import Crew
 from geoseg.bulk.processes import Processes
 from geoseg.bulk.share import pin, share_of_cores, usual_workers
 from geoseg.bulk.work import Job, Report, run_job
-from geoseg.errors import BatchError
+from geoseg.errors import BatchError, in_a_line
 
 Executor = Literal["serial", "processes", "dask"]
 
@@ -73,8 +73,9 @@ def _cluster(workers: int, scheduler: str | None, resources: Mapping[str, float]
         try:
             client = stack.enter_context(Client(address, timeout=CONNECT))
         except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise BatchError(f"no Dask scheduler answers at {address}: {reason}; start one") from error
+            raise BatchError(
+                f"no Dask scheduler answers at {address}: {in_a_line(error)}; start one"
+            ) from error
         if scheduler is None:
             client.register_plugin(_pinned(workers))
         yield Cluster(client, resources)

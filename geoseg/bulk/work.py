@@ -18,7 +18,7 @@ from geoseg.bulk.choices import Model
 from geoseg.bulk.footprint import footprint
 from geoseg.bulk.merge import merge_chunks
 from geoseg.bulk.sources import RETRIES
-from geoseg.errors import BatchError, GeosegError, SceneError
+from geoseg.errors import BatchError, GeosegError, SceneError, in_a_line
 from geoseg.geo.fingerprint import fingerprint
 from geoseg.jobs import SceneJob
 from geoseg.prediction import predict_scene
@@ -128,9 +128,9 @@ def run_job(job: Job) -> Report:
         with rasterio.Env(**RETRIES):
             report = RUN[job.kind](job)
     except GeosegError as error:
-        return failure(job, " ".join(str(error).split()))
+        return failure(job, in_a_line(error))
     except Exception as error:  # a bug or a broken machine: one job's, not the batch's
-        return failure(job, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return failure(job, f"{type(error).__name__}: {in_a_line(error)}")
     return replace(report, seconds=round(time.perf_counter() - start, 3), worker=_here())
 
 

@@ -13,11 +13,10 @@ import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, in_a_line
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError, RuntimeError)
 CACHE_BYTES = 192 * 2**20  # two rows of blocks of a wide scene; GDAL's own default is 5 % of the machine
-LONGEST = 400  # characters of a reason
 CACHE_RANGE = 2**26, 2**30  # bytes, where the blocks are known
 
 # GDAL itself waits for ever for a server that says nothing more, and asks once. It looks these up in the
@@ -72,11 +71,3 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return in_a_line(error)
-
-
-def in_a_line(error: BaseException) -> str:
-    """What an error says, in a line that can be read: GDAL quotes whole statements of SQL."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    if len(words) <= LONGEST:
-        return words
-    return f"{words[: LONGEST // 2]} … {words[-LONGEST // 2 :]}"

@@ -13,8 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import SceneError
-from geoseg.geo.gdal import in_a_line
+from geoseg.errors import SceneError, in_a_line
 
 HEAD = 4096  # bytes in which OGR looks for what a file is
 CRS_BYTES = 4096  # of a GeoJSON's `crs`; those that programs write have 100

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import BundleError, ModelError
+from geoseg.errors import BundleError, ModelError, in_a_line
 from geoseg.models.card import Card, read_card
 from geoseg.models.halo_curve import HaloCurve
 from geoseg.models.safety import check_keras, check_onnx
@@ -77,9 +77,8 @@ class Bundle:
         try:
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
             raise BundleError(
-                f"model {self.card.name}: {KERAS_FILE} cannot be loaded: {reason}; get it again"
+                f"model {self.card.name}: {KERAS_FILE} cannot be loaded: {in_a_line(error)}; get it again"
             ) from error
         return model if self.level is None else prune(model, self.level)
 

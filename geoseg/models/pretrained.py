@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, in_a_line
 from geoseg.models.blocks import BATCH_NORM_MOMENTUM
 
 IMAGENET_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
@@ -35,7 +35,7 @@ def load_mobilenet_v2(alpha: float, weights: str | Path) -> keras.Model:
             cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
             raise ModelError(
                 f"no MobileNetV2 weights of alpha {alpha} in {cache} and none could be downloaded "
-                f"({_one_line(error)}); pass weights=PATH of a .h5 file"
+                f"({in_a_line(error)}); pass weights=PATH of a .h5 file"
             ) from error
     if not Path(weights).is_file():
         raise ModelError(f"no encoder weights at {weights}; pass an existing .h5 file, 'imagenet' or None")
@@ -45,7 +45,7 @@ def load_mobilenet_v2(alpha: float, weights: str | Path) -> keras.Model:
             network.load_weights(weights)
     except Exception as error:
         raise ModelError(
-            f"{weights} does not fit MobileNetV2 of alpha {alpha} without top ({_one_line(error)}); "
+            f"{weights} does not fit MobileNetV2 of alpha {alpha} without top ({in_a_line(error)}); "
             "pass its own alpha or another file"
         ) from error
     return network
@@ -86,7 +86,3 @@ def prepare_batch_norm(network: keras.Model, *, frozen: bool) -> None:
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = not frozen
             layer.momentum = BATCH_NORM_MOMENTUM
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import BundleError
+from geoseg.errors import BundleError, in_a_line
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {CONFIG, WEIGHTS, "metadata.json"}
@@ -45,8 +45,7 @@ def check_keras(path: Path) -> None:
     except BundleError as error:
         raise BundleError(f"{path}: {error}; do not use it") from None
     except Exception as error:  # zipfile, h5py and Keras raise all sorts for damaged files
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BundleError(f"{path} is a damaged .keras file: {reason}; get it again") from error
+        raise BundleError(f"{path} is a damaged .keras file: {in_a_line(error)}; get it again") from error
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:

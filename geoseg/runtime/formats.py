@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from geoseg.errors import EngineError, ModelError, OutputError
+from geoseg.errors import EngineError, ModelError, OutputError, in_a_line
 from geoseg.models.bundle import ONNX_FILE, Bundle
 from geoseg.runtime.available import check_installed
 from geoseg.runtime.keras_engine import quiet_stderr, start_keras
-from geoseg.runtime.parts import in_short
 from geoseg.staging import staged, staged_folder
 
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "saved_model": ""}  # a SavedModel is a folder
@@ -83,7 +82,7 @@ def _saved_model(bundle: Bundle, path: Path, overwrite: bool) -> list[Path]:
             with quiet_stderr():
                 model.export(draft / "new", format="tf_saved_model", verbose=False)
         except (TypeError, ValueError, RuntimeError) as error:
-            reason = in_short(error)
+            reason = in_a_line(error)
             raise ModelError(f"model {bundle.card.name} cannot be written as SavedModel: {reason}") from error
         for part in (draft / "new").iterdir():
             shutil.move(part, draft)

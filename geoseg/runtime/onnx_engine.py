@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from geoseg.core.prefetch import cores
 from geoseg.core.stitch import Probabilities
-from geoseg.errors import EngineError
-from geoseg.runtime.parts import in_parts, in_short
+from geoseg.errors import EngineError, in_a_line
+from geoseg.runtime.parts import in_parts
 
 CPU = "CPUExecutionProvider"
 # the first one there is used
@@ -45,7 +45,8 @@ class OnnxEngine:
             answer: Probabilities = self._session.run(None, {"pixels": pixels})[0]
         except Exception as error:
             raise EngineError(
-                f"ONNX Runtime cannot run the model on {batch.shape}: {in_short(error)}; get the bundle again"
+                f"ONNX Runtime cannot run the model on {batch.shape}: {in_a_line(error)}; "
+                "get the bundle again"
             ) from error
         return answer
 
@@ -69,5 +70,5 @@ def _session(file: Path) -> Any:
         return onnxruntime.InferenceSession(str(file), options, providers=providers())
     except Exception as error:
         raise EngineError(
-            f"ONNX Runtime cannot load {file}: {in_short(error)}; write it anew with geoseg model add-onnx"
+            f"ONNX Runtime cannot load {file}: {in_a_line(error)}; write it anew with geoseg model add-onnx"
         ) from error

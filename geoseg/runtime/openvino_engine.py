@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from geoseg.core.prefetch import cores
 from geoseg.core.stitch import Probabilities
-from geoseg.errors import EngineError
-from geoseg.runtime.parts import in_parts, in_short
+from geoseg.errors import EngineError, in_a_line
+from geoseg.runtime.parts import in_parts
 
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # of what an int8 file leaves in float
 KEEP = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16"}  # bf16 heeds it too
@@ -63,7 +63,7 @@ class OpenVinoEngine:
                 answer: Probabilities = request.infer({0: pixels}, share_inputs=True, share_outputs=False)[0]
         except Exception as error:  # its binding translates what the network does wrong into any kind
             raise EngineError(
-                f"OpenVINO cannot run the model on {batch.shape}: {in_short(error)}; get the bundle again"
+                f"OpenVINO cannot run the model on {batch.shape}: {in_a_line(error)}; get the bundle again"
             ) from error
         finally:
             pool.put(request)
@@ -93,7 +93,7 @@ class OpenVinoEngine:
             return self._core.compile_model(model, "CPU", options)
         except Exception as error:
             raise EngineError(
-                f"OpenVINO cannot run the model on batches {shape}: {in_short(error)}; "
+                f"OpenVINO cannot run the model on batches {shape}: {in_a_line(error)}; "
                 "use another --patch-size or --engine tensorflow"
             ) from error
 
@@ -134,7 +134,7 @@ def _read(core: Any, file: Path, precision: str) -> Any:
         return _marked(core, model, delicate) if delicate and HINTS[precision] != "f32" else model
     except Exception as error:  # also what it says in no UTF-8
         raise EngineError(
-            f"OpenVINO cannot load {file}: {in_short(error)}; write it anew with geoseg model add-onnx"
+            f"OpenVINO cannot load {file}: {in_a_line(error)}; write it anew with geoseg model add-onnx"
         ) from error
 
 

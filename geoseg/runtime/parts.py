@@ -50,8 +50,3 @@ def in_parts(forward: Forward, batch: NDArray[Any], size: int, classes: int) -> 
 def _padded(batch: NDArray[Any], size: int) -> NDArray[Any]:
     missing = size - len(batch)
     return np.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1)) if missing else batch
-
-
-def in_short(error: Exception) -> str:
-    """What a runtime says went wrong, in a line: some say pages."""
-    return " ".join(str(error).split())[:200]

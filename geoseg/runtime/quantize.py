@@ -23,13 +23,12 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
-from geoseg.errors import EngineError, ModelError
+from geoseg.errors import EngineError, ModelError, in_a_line
 from geoseg.models.bundle import CARD_FILE, INT8_FILE, ONNX_FILE, Bundle, sha256
 from geoseg.models.onnx_parts import Nodes, kept_choices, widened
 from geoseg.runtime import available
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.mask_change import MaskChange, Masks, Samples, class_masks, mask_change
-from geoseg.runtime.parts import in_short
 from geoseg.staging import staged
 
 LEAST_AGREEMENT = 0.995  # share of valid pixels that keep their class
@@ -130,7 +129,7 @@ def quantized(wide: ModelProto, calibration: Samples, kept: Nodes) -> ModelProto
                 ignored_scope=nncf.IgnoredScope(names=sorted(kept)),
             )  # fmt: skip
         except Exception as error:
-            reason = in_short(error)
+            reason = in_a_line(error)
             raise ModelError(f"NNCF cannot quantize this network: {reason}") from error
     return small
 

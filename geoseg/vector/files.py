@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyogrio.raw
 
-from geoseg.errors import GeosegError, OutputError
+from geoseg.errors import GeosegError, OutputError, in_a_line
 from geoseg.geo.geobox import GeoBox
 from geoseg.staging import check_absent, staged
 from geoseg.vector.attributes import METRIC, Column, FeatureBatch
@@ -186,5 +186,4 @@ def _translated(name: str, feed: Feed) -> Iterator[None]:
     except WRITE_ERRORS as error:
         if feed.error is not None:
             raise feed.error from None
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise OutputError(f"cannot write {name}: {reason}; is the disk full?") from error
+        raise OutputError(f"cannot write {name}: {in_a_line(error)}; is the disk full?") from error

@@ -14,8 +14,7 @@ import pyogrio.raw
 import pyproj
 from shapely.errors import ShapelyError
 
-from geoseg.errors import SceneError
-from geoseg.geo.gdal import in_a_line
+from geoseg.errors import SceneError, in_a_line
 from geoseg.geo.reach_vectors import check_vector
 from geoseg.vector.files_feed import BATCH
 from geoseg.vector.geoparquet import BBOX

@@ -22,7 +22,7 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import GeosegError, OutputError
+from geoseg.errors import GeosegError, OutputError, in_a_line
 from geoseg.staging import staged
 from geoseg.vector.files import LAYER, WRITE_ERRORS
 from geoseg.vector.files_feed import GEOMETRY
@@ -97,7 +97,7 @@ def _translated(draft: Path, output: Path, source: _Source) -> Iterator[None]:
             raise source.error from None
         if not source.count:
             raise OutputError(f"there is no polygon to write to {output.name}; give other files") from error
-        reason = " ".join(str(error).replace(str(draft), output.name).split())
+        reason = in_a_line(error).replace(str(draft), output.name)
         raise OutputError(f"cannot write {output.name}: {reason}; is the disk full?") from error
     for warning in said:
         log.warning("%s: %s", output.name, warning.message)

@@ -172,13 +172,12 @@ def _silent(pipe, work, given, named):
 
 
 def sums(folder, without=(), read=Path.read_bytes):
-    """The SHA-256 of each file below a folder that no hidden name and none of the given ones leads to."""
+    """The SHA-256 of each file below a folder to which no hidden name leads, and none of the given ones."""
+    files = (path.relative_to(folder) for path in sorted(Path(folder).rglob("*")) if path.is_file())
     return {
-        str(name): hashlib.sha256(read(folder / name)).hexdigest()
-        for path in sorted(Path(folder).rglob("*"))
-        if path.is_file()
-        and not (name := path.relative_to(folder)).name.startswith(".")
-        and not set(name.parts) & set(without)
+        str(file): hashlib.sha256(read(folder / file)).hexdigest()
+        for file in files
+        if not any(name.startswith(".") or name in without for name in file.parts)
     }
 
 
