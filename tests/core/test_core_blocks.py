@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+from geoseg.core import blocks
 from geoseg.core.bands import with_margin
 from geoseg.core.blocks import BlockCounts, chi_square_test, ks_test
 from geoseg.core.metrics import Confusion
@@ -53,6 +54,16 @@ def test_tiles_hold_every_count_and_are_not_many(shape):
     assert np.array_equal(counts.tiles().sum(0), counts.total.counts)
 
 
+def test_a_tile_of_a_very_large_scene_is_a_square_of_blocks(monkeypatch):
+    monkeypatch.setattr(blocks, "TILES", 10)
+    counts = BlockCounts((12, 9), 2, 1)
+    truth = np.arange(12 * 9, dtype=np.uint8).reshape(12, 9) % 7 // 4
+    counts.add(0, truth, truth)
+    side = 4  # the least square of which 10 or fewer fill 12 × 9, rounded up: √(108 / 10) = 3.3
+    wanted = [truth[i : i + side, j : j + side].sum() for i in range(0, 12, side) for j in range(0, 9, side)]
+    assert counts.tiles()[:, 1, 1].tolist() == wanted
+
+
 @settings(deadline=None, max_examples=25)
 @given(SHARES, st.integers(0, 99))
 def test_tests_equal_a_direct_call_of_scipy(true, seed):
@@ -80,9 +91,10 @@ def test_one_block_is_too_few(test):
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 12))
 def test_every_row_comes_once_with_its_context(heights, margin):
     rows = np.arange(sum(heights))[:, None] * np.ones((1, 2), int)
-    strips = np.split(rows, np.cumsum(heights)[:-1])
+    strips = [np.stack([strip, strip]) for strip in np.split(rows, np.cumsum(heights)[:-1])]  # of two masks
     seen = []
-    for held, core in with_margin(strips, margin):
+    for both, core in with_margin(strips, margin):
+        held = both[1]
         first, last = held[core][0, 0], held[core][-1, 0]
         seen += held[core][:, 0].tolist()
         assert held[0, 0] <= max(0, first - margin)

@@ -62,6 +62,9 @@ def test_a_class_on_one_side_scores_nought_and_on_neither_nothing():
     counts.add(truth, predicted)
     assert counts.f1[1] == 0 and np.isnan(counts.f1[[0, 2]]).all()
     assert np.isnan(counts.precision[1]) and counts.recall[1] == 0
+    turned = BoundaryCounts(3, 2)
+    turned.add(predicted, truth)
+    assert turned.f1[1] == 0 and np.isnan(turned.f1[[0, 2]]).all()
 
 
 def test_edges_of_the_scene_and_of_data_are_no_boundary():

@@ -14,6 +14,13 @@ def test_interleaving_undoes_separating(bands, dtype):
     assert np.array_equal(interleave(separate(pixels)), pixels)
 
 
+@pytest.mark.parametrize(("bands", "dtype"), [(3, "bool"), (3, "int64"), (4, "complex64"), (600, "uint8")])
+def test_what_opencv_cannot_hold_is_separated_too(bands, dtype):
+    pixels = np.random.default_rng(bands).integers(0, 2, (7, 5, bands)).astype(dtype)
+    assert all(np.array_equal(plane, pixels[..., band]) for band, plane in enumerate(separate(pixels)))
+    assert np.array_equal(interleave(separate(pixels)), pixels)
+
+
 @pytest.mark.parametrize("pixels", [PIXELS, PIXELS[::2, ::2], PIXELS[..., :1], PIXELS.transpose(1, 0, 2)])
 def test_planes_are_contiguous_however_pixels_lie_in_memory(pixels):
     for band, plane in enumerate(separate(pixels)):

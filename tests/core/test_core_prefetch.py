@@ -1,9 +1,10 @@
+import os
 import threading
 import time
 
 import pytest
 
-from geoseg.core.prefetch import prefetch
+from geoseg.core.prefetch import cores, prefetch
 
 
 def wait_for(condition, seconds=5.0):
@@ -22,6 +23,16 @@ def counted(made, count=100):
     for k in range(count):
         made.append(k)
         yield k
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5, 6}, raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert cores() == 7
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores() == 1
 
 
 @pytest.mark.parametrize("depth", [1, 2, 10])

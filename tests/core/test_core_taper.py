@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from core_scenes import grids
@@ -71,3 +73,14 @@ def test_a_ramp_and_its_mirror_sum_to_one_and_it_rises(overlap):
     assert np.allclose(rising + rising[::-1], 1, atol=1e-15)
     assert (np.diff(rising) > 0).all()
     assert 0 < rising[0] <= rising[-1] < 1
+
+
+@pytest.mark.parametrize(("length", "size", "overlap"), [(100, 16, 4), (70, 32, 16), (33, 16, 1)])
+def test_neighbours_fade_into_each_other_along_the_whole_ramp(length, size, overlap):
+    axis = Grid((length, size), size, overlap, 1).rows
+    weights = axis_weights(axis)
+    assert axis.count > 2
+    for before, after in pairwise(weights):
+        np.testing.assert_allclose(after[:overlap], ramp(overlap), atol=1e-6)
+        np.testing.assert_allclose(before[-overlap:], ramp(overlap)[::-1], atol=1e-6)
+    assert (weights[0, :-overlap] == 1).all() and (weights[-1, overlap:] == 1).all()

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.core.thumbnail import Thumbnail
+from geoseg.core.thumbnail import FULL, Thumbnail
 from geoseg.core.window import Window
 
 
@@ -69,6 +69,14 @@ def test_a_lattice_of_pixels_reaches_every_cell_and_stays_near_the_mean(shape, p
         cells = np.arange(seen.shape[axis]) * thumb.factor + start
         along = means[..., axis] if axis == 0 else means[..., axis].T
         assert (np.abs(along - cells[:, None]) < thumb.factor).all()
+
+
+def test_every_pixel_of_the_largest_of_small_cells_is_looked_at():
+    pixels = np.random.default_rng(0).uniform(0, 1, (12, 12, 1))
+    thumb = Thumbnail(Window(0, 0, 12, 12), 1, 12 // FULL)
+    cover(thumb, pixels, np.ones((12, 12), bool), [Window(0, 0, 12, 12)])
+    wanted = pixels.reshape(4, FULL, 4, FULL).mean((1, 3))
+    np.testing.assert_allclose(thumb.picture()[0][..., 0], wanted, atol=1e-6)
 
 
 def test_overlapping_windows_and_those_outside_the_area_do_no_harm():
