@@ -75,6 +75,11 @@ def test_a_constant_stays_what_it_is(dtype, value):
         assert (found[0][known] == plane[0, 0, 0]).all()
 
 
+def test_weights_take_four_bytes_where_that_is_exact_enough():
+    kinds = {name: weight_dtype(np.dtype(name)).name for name in ("uint8", "int16", "int32", "float32")}
+    assert kinds == {"uint8": "float32", "int16": "float32", "int32": "float64", "float32": "float64"}
+
+
 def test_what_is_hidden_may_be_anything():
     plane = np.random.default_rng(2).random((2, 40, 60), np.float32)
     valid = np.random.default_rng(3).random((40, 60)) < 0.6

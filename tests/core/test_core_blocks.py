@@ -39,6 +39,7 @@ def test_shares_are_of_compared_pixels_in_blocks_at_least_half_compared():
     truth, predicted = np.zeros((2, 8, 12), np.uint8)
     truth[:4, :4], truth[:, 8:], predicted[:2, :4] = 1, 255, 1
     truth[4:, 4:8] = [255, 255, 1, 0]  # just half
+    truth[0, 8:11] = 1  # too few
     counts = BlockCounts((8, 12), 2, 4)
     counts.add(0, truth, predicted)
     true, found = counts.shares(1)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from geoseg.core.filters import FILL_REACH, NoFilter, median_blur
 from geoseg.core.grid import Grid
-from geoseg.core.patches import ArraySource, read_clean, read_patches, read_reflected, reflect
+from geoseg.core.patches import RUN, ArraySource, read_clean, read_patches, read_reflected, reflect
 from geoseg.core.window import Window, whole
 
 KERNELS = st.sampled_from([0, 3, 5, 7])
@@ -170,6 +170,39 @@ def test_a_scene_wider_than_a_run_is_cut_alike():
     for patch in patches:
         left = patch.index[1] * grid.step
         assert np.array_equal(patch.pixels, padded[:64, left : left + 64])
+
+
+class Watched:
+    """A scene that notes what is read of it."""
+
+    def __init__(self, pixels):
+        self.scene, self.windows = ArraySource(pixels), []
+        self.shape, self.bands, self.complete = self.scene.shape, self.scene.bands, True
+
+    def read(self, window):
+        self.windows.append(window)
+        return self.scene.read(window)
+
+
+def test_patches_are_read_in_runs_that_hold_no_more_than_they_need():
+    source = Watched(np.ones((40, 9000, 1), np.uint8))
+    grid = Grid((40, 9000), 64, 16, 16)
+    assert len(list(read_patches(source, grid))) == len(grid)
+    runs = source.windows
+    assert 1 < len(runs) < 5
+    assert all(run.width <= RUN for run in runs)
+    assert sum(run.width for run in runs) == 9000 + (len(runs) - 1) * grid.overlap
+
+
+def test_far_from_data_a_patch_is_nought_unless_it_is_told_otherwise():
+    pixels, mask = np.full((300, 300, 1), 7, np.uint8), np.zeros((300, 300), bool)
+    mask[:4, :4] = True
+    source, grid = ArraySource(pixels, mask), Grid((300, 300), 304, 0, 16)
+    (patch,) = read_patches(source, grid)
+    (grey,) = read_patches(source, grid, neutral=128)
+    assert (patch.pixels[0, 0, 0], patch.pixels[290, 290, 0], grey.pixels[290, 290, 0]) == (7, 0, 128)
+    read, _ = read_reflected(source, Window(-5, -5, 310, 310), NoFilter())
+    assert (read[5, 5, 0], read[295, 295, 0]) == (7, 0)
 
 
 def test_an_array_source_hands_out_copies():

@@ -37,4 +37,5 @@ def test_planes_that_lie_together_are_not_copied():
 def test_row_blocks_hold_every_row_once(shape, monkeypatch):
     monkeypatch.setattr(planes, "CACHED", 8)
     rows = np.concatenate([np.arange(shape[0])[block] for block in row_blocks(shape)])
+    assert all(block.stop - block.start in (1, 8 // max(1, shape[1])) for block in row_blocks(shape))
     assert rows.tolist() == list(range(shape[0]))

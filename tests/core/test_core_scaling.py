@@ -17,6 +17,11 @@ def test_the_ends_go_to_0_and_255_and_all_beyond_is_cut_off():
     assert np.allclose(scaled, [0, 0, 127.5, 255, 255])
 
 
+def test_neutral_becomes_mid_grey():
+    for scaling in (Scaling(0, 255), Scaling(100, 300), Scaling(-1, 1)):
+        assert scaling(np.array([scaling.neutral])) == pytest.approx(128, rel=1e-6)
+
+
 @COUNT
 @given(hnp.arrays(np.float32, 20, elements=FLOATS), st.floats(-1e5, 1e5), st.floats(1, 1e5))
 def test_scaling_keeps_order_and_range(values, low, width):

@@ -166,3 +166,8 @@ def test_the_answer_is_the_same_every_time():
 def test_grids_that_cannot_be_compared_are_refused(numbers):
     with pytest.raises(GridError, match="--stride"):
         Joints(*numbers)
+
+
+@pytest.mark.parametrize("numbers", [(48, (0,), 16), (64, (0, 16), 16)])
+def test_the_fewest_lines_that_can_be_compared_are_enough(numbers):
+    assert Joints(*numbers).step == numbers[0]

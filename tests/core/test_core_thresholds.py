@@ -57,6 +57,13 @@ def test_no_threshold_is_better_than_the_best(targets, probabilities):
             assert iou(*side, threshold) == pytest.approx(max(scores))
 
 
+@pytest.mark.parametrize("count", range(1, 8))
+def test_of_so_many_equally_good_thresholds_it_is_the_middle_one(count):
+    no, yes = 100.5 / BINS, (100.5 + count) / BINS
+    (found,) = best_thresholds(histogram(np.array([[0], [1]], np.uint8), np.array([[no], [yes]])))
+    assert found == (101 + (count - 1) // 2) / BINS
+
+
 def test_of_equally_good_thresholds_it_is_the_middle_one():
     targets = np.array([[0], [1]], np.uint8)
     found = best_thresholds(histogram(targets, np.array([[0.25], [0.75]])))
