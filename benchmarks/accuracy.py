@@ -107,11 +107,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--res", default="model")
     parser.add_argument("--patch-size", type=int)
     parser.add_argument("--median-blur", type=int)
+    parser.add_argument("--threshold", type=float, nargs="*", help="of each class; else the card's")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
     recipe = load_recipe(given.recipe, [tuple(text.split("=", 1)) for text in given.changes])
     res = given.res if given.res in ("model", "native") else float(given.res)
-    model = load(given.model, res=res, patch_size=given.patch_size, median_blur=given.median_blur)
+    model = load(
+        given.model, res=res, patch_size=given.patch_size, median_blur=given.median_blur,
+        threshold=given.threshold,
+    )  # fmt: skip
     items, rows = catalog(recipe, given.part), []
     for data in recipe.data:
         if (given.sets and data.name not in given.sets) or not any(item.data is data for item in items):
