@@ -14,8 +14,9 @@ from geoseg.geo.gdal import translated
 from geoseg.models.card import read_card
 from geoseg.report.page_card import card_section
 from geoseg.report.page_charts import curves
-from geoseg.report.page_evaluation import MEASURES, confusion, read_json, said, with_interval
+from geoseg.report.page_evaluation import read_json
 from geoseg.report.page_parts import Html, element, folded, joined, picture, section, table, text
+from geoseg.report.page_scores import MEASURES, confusion, said, with_interval
 from geoseg.report.page_write import Page
 
 CARD, SCORES, HISTORY, COMPARISON, STATE, RECIPE = (
