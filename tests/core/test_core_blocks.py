@@ -96,6 +96,7 @@ def test_every_row_comes_once_with_its_context(heights, margin):
     seen = []
     for both, core in with_margin(strips, margin):
         held = both[1]
+        assert len(held) <= max(heights) + 2 * margin
         first, last = held[core][0, 0], held[core][-1, 0]
         seen += held[core][:, 0].tolist()
         assert held[0, 0] <= max(0, first - margin)

@@ -88,6 +88,6 @@ def test_masks_of_different_shapes_are_refused():
 def test_a_value_that_is_no_class_is_refused_and_nothing_counted(place, value, other):
     masks = {"truth": np.array([1, other]), "predicted": np.array([1, other]), place: np.array([1, value])}
     confusion = Confusion(CLASSES)
-    with pytest.raises(GridError, match=r"class"):
+    with pytest.raises(GridError, match=f"not 0 to {CLASSES - 1}; map"):
         confusion.add(**masks)
     assert confusion.counts.sum() == 0

@@ -76,3 +76,13 @@ def test_sets_count_alike_however_large():
     alone, together = best_thresholds(large)[0], best_thresholds(np.stack([small, large]))[0]
     assert alone > 0.6
     assert together == pytest.approx(best_thresholds(np.stack([small, 1000 * large]))[0])
+
+
+def test_a_class_counts_in_the_sets_that_know_it_and_in_no_other():
+    rng = np.random.default_rng(5)
+    targets = rng.integers(0, 2, (3, 500, 2), np.uint8)
+    targets[1:, :, 1] = 0  # the second class is in the first set alone
+    sets = [histogram(each, np.clip(0.3 * each + rng.uniform(0, 0.7, each.shape), 0, 1)) for each in targets]
+    found = best_thresholds(np.stack(sets))
+    assert found[1] == best_thresholds(sets[0])[1]
+    assert found[0] == best_thresholds(np.stack(sets)[:, :1])[0]

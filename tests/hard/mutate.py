@@ -90,10 +90,20 @@ class Baseline:
     lines: dict[str, dict[int, list[str]]]
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that may notice it, the quickest first; all of the module's for a line run on import."""
-        lines = self.lines.get(mutant.module, {})
-        found = set(lines.get(mutant.line, ())) or {test for tests in lines.values() for test in tests}
+        """The tests that may notice it, the quickest first.
+
+        For a line run on import these are all of the module's, and those that run no line of the core but
+        look at what was imported.
+        """
+        found = set(self.lines.get(mutant.module, {}).get(mutant.line, ()))
+        if not found:
+            others = [module for module in self.lines if module != mutant.module]
+            found = set(self.seconds) - {test for module in others for test in self._of(module)}
+            found |= self._of(mutant.module)
         return sorted(found, key=lambda test: self.seconds[test])
+
+    def _of(self, module: str) -> set[str]:
+        return {test for tests in self.lines.get(module, {}).values() for test in tests}
 
 
 def mutants(path: Path, rng: random.Random) -> Iterator[Mutant]:
