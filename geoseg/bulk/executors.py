@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from geoseg.bulk.dispatch import Crew
 from geoseg.bulk.processes import Processes
-from geoseg.bulk.share import pin, share_of_cores, usual_workers
+from geoseg.bulk.share import keep_freed_memory, pin, share_of_cores, usual_workers
 from geoseg.bulk.work import Job, Report, run_job
 from geoseg.errors import BatchError, in_a_line
 
@@ -76,29 +76,32 @@ def _cluster(workers: int, scheduler: str | None, resources: Mapping[str, float]
             raise BatchError(
                 f"no Dask scheduler answers at {address}: {in_a_line(error)}; start one"
             ) from error
-        if scheduler is None:
-            client.register_plugin(_pinned(workers))
+        client.register_plugin(_prepared(workers if scheduler is None else None))
         yield Cluster(client, resources)
 
 
 def _local(workers: int) -> Any:
     """A cluster on this machine, whose workers have no limit of memory but --max-memory."""
+    import dask
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None, processes=True
-    )
+    with dask.config.set({"distributed.worker.profile.enabled": False}):  # nobody looks at it
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None, processes=True
+        )
 
 
-def _pinned(workers: int) -> Any:
-    """What gives each worker of `_local` its share of the cores, also those that follow a dead one."""
+def _prepared(own: int | None) -> Any:
+    """What prepares each worker, also those that follow a dead one; `own` local ones share out the cores."""
     from distributed import WorkerPlugin
 
-    class Pinned(WorkerPlugin):  # type: ignore[misc]
+    class Prepared(WorkerPlugin):  # type: ignore[misc]
         def setup(self, worker: Any) -> None:
-            pin(share_of_cores(int(worker.name), workers))
+            keep_freed_memory()
+            if own is not None:
+                pin(share_of_cores(int(worker.name), own))
 
-    return Pinned()
+    return Prepared()
 
 
 class Cluster:
