@@ -46,10 +46,10 @@ def write_raster(
     """Write (h, w, bands) pixels; `mask` (h, w) bool, True = data, is `internal`, `external` or `alpha`."""
     planes = pixels.transpose(2, 0, 1)
     if mask is not None and mask_kind == "alpha":
-        top = np.iinfo(pixels.dtype).max
+        top = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
         planes = np.concatenate([planes, np.where(mask, top, 0).astype(pixels.dtype)[None]])
-        colors = colors or [*(ColorInterp.red, ColorInterp.green, ColorInterp.blue)[: len(planes) - 1],
-                            ColorInterp.alpha]  # fmt: skip
+        data = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, *[ColorInterp.undefined] * len(planes)]
+        colors = colors or [*data[: len(planes) - 1], ColorInterp.alpha]
     place = {"gcps": gcps} if gcps else {"transform": transform} if transform is not None else {}
     known = dict(driver="GTiff", height=planes.shape[1], width=planes.shape[2], count=len(planes),
                  dtype=pixels.dtype.name, crs=crs)  # fmt: skip

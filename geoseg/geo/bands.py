@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from rasterio.enums import ColorInterp
+
 from geoseg.errors import SceneError
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,15 @@ def choose_bands(
         log.warning("%s: bands are not named; taking %s as %s (choose with -b)",
                     dataset.name, data[: len(wanted)], "/".join(wanted))  # fmt: skip
     return data[: len(wanted)]
+
+
+def alpha_beside(dataset: Any, indexes: Sequence[int]) -> int:
+    """The number of an alpha band that is not among those to be read; 0 for none.
+
+    GDAL takes it for a mask in bytes and 16-bit integers only, and only if it is the second or fourth band.
+    """
+    found = (number for number, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha)
+    return next((number for number in found if number not in indexes), 0)
 
 
 def _checked(dataset: Any, wanted: Sequence[str], bidx: Sequence[int]) -> list[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RioWindow
 
@@ -33,7 +33,7 @@ class Raster:
         nodata: codes for no data, each with one value (or None) per index; a pixel has no data when all its
             bands hold a code's values.
         masked: whether the dataset has a mask or alpha band.
-        alpha: number of the band that is above 0 where there is data, of a view that got one; 0 for none.
+        alpha: number of the band that is above 0 where there is data; 0 for none, or where GDAL masks by it.
         other: a second view of the same pixels; those that differ from it have no data. None for most.
     """
 
@@ -97,7 +97,7 @@ class Raster:
         return planes, self._validity(planes, mask)
 
     def _mask(self, place: RioWindow) -> Any:
-        """(h, w), above 0 where the dataset has data. GDAL takes added bands of few dtypes for a mask."""
+        """(h, w), above 0 where the dataset has data."""
         if self.alpha:
             return self.dataset.read(self.alpha, window=place)
         return self.dataset.read_masks(self.indexes[0], window=place)
@@ -122,12 +122,12 @@ def interpolated(raster: Raster, box: GeoBox) -> Iterator[Raster]:
     Raises:
         SceneError: when GDAL cannot do it.
     """
-    alpha = raster.masked and "alpha" not in [kind.name for kind in raster.dataset.colorinterp]
+    add = raster.masked and ColorInterp.alpha not in raster.dataset.colorinterp
     codes = [code[0] for code in reversed(raster.nodata)] or [None]
     with ExitStack() as stack:
-        views = [stack.enter_context(_warped(raster.dataset, box, code, alpha)) for code in codes]
-        added = views[0].count if alpha else 0
-        yield replace(raster, dataset=views[0], alpha=added, other=views[1] if len(views) > 1 else None)
+        views = [stack.enter_context(_warped(raster.dataset, box, code, add)) for code in codes]
+        alpha = views[0].count if add else raster.alpha
+        yield replace(raster, dataset=views[0], alpha=alpha, other=views[1] if len(views) > 1 else None)
 
 
 def _warped(dataset: Any, box: GeoBox, nodata: float | None, alpha: bool) -> Any:

@@ -18,7 +18,7 @@ from geoseg.core.scaling import Scaling, guess_scaling
 from geoseg.core.window import Window
 from geoseg.errors import SceneError
 from geoseg.geo.averaged import Averaged
-from geoseg.geo.bands import choose_bands
+from geoseg.geo.bands import alpha_beside, choose_bands
 from geoseg.geo.cutline import read_cutline
 from geoseg.geo.fingerprint import unchanged
 from geoseg.geo.gdal import translated
@@ -149,13 +149,14 @@ def open_scene(
             box = geobox_of(dataset)
             own = tuple(dataset.nodatavals[i - 1] for i in indexes)
             masked = MaskFlags.per_dataset in dataset.mask_flag_enums[indexes[0] - 1]
+            alpha = 0 if masked else alpha_beside(dataset, indexes)
         if not (box.georeferenced or quiet):
             log.warning("%s has no georeference: outputs are in pixel coordinates", path)
         elif box.crs is None and not quiet:
             log.warning("%s has no CRS: its coordinates are kept as they are", path)
         target = resampled(box, sizes_m) if sizes_m else box
         codes = tuple(code for code in (own, (nodata,) * len(own)) if any(v is not None for v in code))
-        raster = Raster(str(path), dataset, tuple(indexes), codes, masked)
+        raster = Raster(str(path), dataset, tuple(indexes), codes, masked or alpha > 0, alpha)
         source: Source = raster
         if target is not box:
             log.info("%s: resampled from %s to %s px to suit the model (--res native turns it off)",

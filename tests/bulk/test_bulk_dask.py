@@ -34,6 +34,34 @@ def test_a_cluster_of_its_own_gives_the_same_bytes(scenes, network, serial, tmp_
     assert digests(tmp_path / "out") == serial
 
 
+FAULTS = """
+import resource, sys
+import numpy as np
+from geoseg.bulk.share import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+for _ in range(3):
+    np.ones(2**20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(40):
+    np.ones(2**20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is asked")
+def test_workers_keep_what_they_free_although_dask_forbids_it():
+    """Arrays of 8 MiB, 2048 pages each, made and freed under what Dask's nanny sets."""
+    nanny = dict(os.environ, MALLOC_TRIM_THRESHOLD_="65536")
+    pages = {
+        how: int(subprocess.check_output([sys.executable, "-c", FAULTS, how], env=nanny, text=True))
+        for how in ("given back", "kept")
+    }
+    if pages["given back"] < 10_000:
+        pytest.skip("this C library knows nothing of MALLOC_TRIM_THRESHOLD_, or pages are large")
+    assert pages["kept"] < pages["given back"] / 10, pages
+
+
 def test_a_scheduler_that_is_not_there_is_an_error(scenes, network, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr("geoseg.bulk.executors.CONNECT", 0.5)
     with pytest.raises(BatchError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"):

@@ -121,7 +121,7 @@ def test_what_has_no_data_does_not_bleed_into_its_neighbours(make_raster, kind, 
     assert (read[valid] == 100).all()
 
 
-@pytest.mark.parametrize("kind", ["internal", "external"])
+@pytest.mark.parametrize("kind", ["internal", "external", "alpha"])
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
 @pytest.mark.parametrize("size", [0.1, 0.6])
 def test_a_mask_holds_for_pixels_of_any_dtype(make_raster, kind, dtype, size):

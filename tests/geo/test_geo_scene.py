@@ -121,6 +121,22 @@ def test_alpha_of_16_bits_counts_from_1(make_raster):
     assert np.array_equal(read_all(make_raster(dtype="uint16", mask=~hole(), mask_kind="alpha"))[1], ~hole())
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint32", "float32"])
+@pytest.mark.parametrize("bands", [1, 3, 5])
+def test_alpha_hides_pixels_also_where_gdal_takes_it_for_no_mask(make_raster, bands, dtype):
+    path = make_raster(bands=bands, dtype=dtype, mask=~hole(), mask_kind="alpha")
+    pixels, valid = read_all(path, bidx=(1,) * 3 if bands < 3 else None)
+    assert np.array_equal(valid, ~hole())
+    assert pixels.shape == (40, 60, 3)
+
+
+def test_an_alpha_band_that_is_asked_for_is_a_band(make_raster):
+    path = make_raster(bands=5, mask=~hole(), mask_kind="alpha")
+    pixels, valid = read_all(path, bidx=(1, 2, 6))
+    assert valid.all()
+    assert np.array_equal(pixels[..., 2] > 0, ~hole())
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_numbers_are_invalid_in_any_band(make_raster, value):
     pixels = np.ones((40, 60, 3), np.float32)
