@@ -41,7 +41,7 @@ class OpenVinoEngine:
         self, file: Path, *, classes: int, stride: int, halo: int, batch_size: int, precision: str = "float32"
     ) -> None:
         self.classes, self.stride, self.halo, self.batch_size = classes, stride, halo, batch_size
-        self.streams = cores()
+        self.streams = self._threads = cores()
         self.name = f"openvino (CPU, {precision})"
         self.precision = precision
         self._core = _core()
@@ -88,7 +88,7 @@ class OpenVinoEngine:
             options = {
                 "INFERENCE_PRECISION_HINT": HINTS[self.precision],
                 "NUM_STREAMS": self.streams,
-                "INFERENCE_NUM_THREADS": self.streams,
+                "INFERENCE_NUM_THREADS": self._threads,  # all of them, also of fewer streams
             }
             return self._core.compile_model(model, "CPU", options)
         except Exception as error:

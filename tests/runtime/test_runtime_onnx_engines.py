@@ -92,6 +92,16 @@ def test_threads_that_call_at_once_get_the_answers_of_calls_in_turn(saved, name)
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=has_bfloat16)])
+def test_fewer_calls_at_once_use_all_cores_and_give_the_same(saved, precision):
+    usual, fewer = (load_engine(saved[0], "openvino", precision=precision, batch_size=2) for _ in range(2))
+    fewer.streams = 1  # as where memory is short
+    batch = images(2, 64)
+    np.testing.assert_array_equal(usual(batch), fewer(batch))
+    request = fewer._pools[batch.shape].get()
+    assert request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == cores()
+
+
 @pytest.mark.parametrize(
     ("name", "precision"),
     [
