@@ -128,7 +128,7 @@ def run_job(job: Job) -> Report:
         with rasterio.Env(**RETRIES):
             report = RUN[job.kind](job)
     except GeosegError as error:
-        return failure(job, in_a_line(error))
+        return failure(job, " ".join(str(error).split()))
     except Exception as error:  # a bug or a broken machine: one job's, not the batch's
         return failure(job, f"{type(error).__name__}: {in_a_line(error)}")
     return replace(report, seconds=round(time.perf_counter() - start, 3), worker=_here())

@@ -98,9 +98,8 @@ def _log_to_stderr(level: int) -> None:
         logging.addLevelName(number, name)
     for kind in (UserWarning, RuntimeWarning, FutureWarning):
         warnings.simplefilter("ignore", kind)  # libraries' words about files
-    sys.warnoptions.append(
-        "ignore:resource_tracker:UserWarning"
-    )  # Python's own process tidies up after `_end`
+    # a process of Python's own tidies up after `_end`, and would say so
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     sys.unraisablehook, sys.excepthook = _mutter, _report
     logging.basicConfig(
         stream=sys.stderr, format="geoseg: %(levelname)s: %(message)s", level=logging.CRITICAL
