@@ -38,10 +38,16 @@ trained s_first
 trained s_second
 trained s
 trained m_first
+trained m_second
 trained m
 left_out banepa 0.35
 left_out accra 0.35
 left_out kampala 0.35
 left_out dubai model
+trained unet_without_kampala
+for twin in s unet; do
+    python benchmarks/accuracy.py $recipe $made/${twin}_without_kampala --res 0.35 --patch-size 512 \
+        --threshold 0.45 0.4 --json $made/${twin}_without_kampala_all.json
+done
 packaged s buildings-trees $made/s_without_{banepa,accra,kampala,dubai}.json="$never"
 packaged m buildings-trees-m
