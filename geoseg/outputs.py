@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyogrio.raw  # noqa: F401 - before TensorFlow, whose own SQLite leaves GeoPackages without an index
 from numpy.typing import NDArray
 
 import geoseg
@@ -22,6 +21,7 @@ from geoseg.jobs import SceneJob
 from geoseg.models.bundle import Bundle
 from geoseg.runtime.engine import Engine
 from geoseg.settings import Settings
+from geoseg.vector import ogr  # noqa: F401 - before TensorFlow, if it is not too late
 from geoseg.vector.source_classes import ClassBand, chosen
 from geoseg.vector.source_place import placed
 from geoseg.vector.source_stream import StreamSource

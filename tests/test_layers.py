@@ -43,7 +43,7 @@ LIBRARIES = {
     "evaluation": ARRAYS | VECTORS | {"rasterio", "affine"},
     "pipeline": {"numpy"},
     "memory": set(),
-    "outputs": {"numpy", "pyogrio"},
+    "outputs": {"numpy"},
     "jobs": set(),
     "prediction": {"numpy"},
     "survey": {"numpy"},
@@ -53,13 +53,13 @@ LIBRARIES = {
     "polygons": {"numpy", "shapely"},
     "report": ARRAYS | VECTORS | {"matplotlib", "PIL", "affine", "rasterio"},
     "synth": {"numpy", "cv2", "shapely", "geopandas", "rasterio"},
-    "bulk": {"numpy", "PIL", "pyarrow", "pyproj", "rasterio", "distributed"},
+    "bulk": {"numpy", "PIL", "pyarrow", "pyproj", "rasterio", "dask", "distributed"},
     "api": set(),
     "cli": {"click", "tqdm"},
 }
 # libraries that a folder may not import at module level
 INSIDE_FUNCTIONS = {
-    "cli": {"tqdm"}, "geo": {"PIL", "urllib3"}, "bulk": {"distributed", "PIL"}, "runtime": {"nncf"},
+    "cli": {"tqdm"}, "geo": {"PIL", "urllib3"}, "bulk": {"dask", "distributed", "PIL"}, "runtime": {"nncf"},
 }  # fmt: skip
 HEAVY = {
     "keras",

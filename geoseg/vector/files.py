@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyogrio.raw
 
 from geoseg.errors import GeosegError, OutputError, in_a_line
 from geoseg.geo.geobox import GeoBox
@@ -28,6 +27,7 @@ from geoseg.vector.files_feed import Feed, GeometryType
 from geoseg.vector.files_wrap import in_degrees
 from geoseg.vector.geoparquet import write_geoparquet
 from geoseg.vector.ground import has_ground
+from geoseg.vector.ogr import pyogrio
 
 STDOUT = "-"
 LAYER = "polygons"  # a fixed name: GeoPackage refuses some that files may have

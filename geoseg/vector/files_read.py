@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyogrio.raw
 import pyproj
 from shapely.errors import ShapelyError
 
@@ -18,6 +17,7 @@ from geoseg.errors import SceneError, in_a_line
 from geoseg.geo.reach_vectors import check_vector
 from geoseg.vector.files_feed import BATCH
 from geoseg.vector.geoparquet import BBOX
+from geoseg.vector.ogr import pyogrio
 
 PARQUET = ".parquet"
 READ_ERRORS = (RuntimeError, ValueError, OSError, KeyError, ShapelyError)  # GDAL's are RuntimeErrors

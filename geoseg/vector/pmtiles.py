@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyogrio
-import pyogrio.raw
 import pyproj
 import shapely
 from numpy.typing import NDArray
@@ -28,6 +26,7 @@ from geoseg.vector.files import LAYER, WRITE_ERRORS
 from geoseg.vector.files_feed import GEOMETRY
 from geoseg.vector.files_read import open_polygons, vector_files
 from geoseg.vector.files_wrap import wrapped
+from geoseg.vector.ogr import pyogrio
 
 CRS = "EPSG:3857"
 DEGREES = "EPSG:4326"
