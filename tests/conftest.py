@@ -1,5 +1,6 @@
 """Rasters and models made in code, and what is shared by all tests."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def write_raster(
         if mask is not None and mask_kind != "alpha":
             file.write_mask(mask)
     return path
+
+
+@pytest.fixture(autouse=True)
+def heard():
+    """Every test hears warnings, although commands that were told to be quiet ran in the same process."""
+    logging.getLogger("geoseg").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
