@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
-ALONE = (
-    getattr(os, "RTLD_DEEPBIND", 0) if "tensorflow" in sys.modules else 0
-)  # else none: it spoils LD_PRELOAD
+# not without need: the flag does not get on with allocators that are preloaded
+ALONE = getattr(os, "RTLD_DEEPBIND", 0) if "tensorflow" in sys.modules else 0
 
 if ALONE:
     usual = sys.getdlopenflags()

@@ -1,7 +1,7 @@
 """SIGKILL at random moments: nothing half-made is ever seen, and going on gives the bytes of a quiet run.
 
     python tests/hard/kill_anywhere.py                        # predict, vectorize and batch, 100 moments each
-    python tests/hard/kill_anywhere.py train --moments 100    # an hour
+    python tests/hard/kill_anywhere.py train                  # the same of trainings
     python tests/hard/kill_anywhere.py batch --moments 8 --seed 3
 
 A moment counts when the process was alive to be killed. While it lives, its folder is watched: whatever has a
