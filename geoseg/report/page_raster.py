@@ -20,6 +20,7 @@ from geoseg.errors import SceneError
 from geoseg.evaluation.sides import UNKNOWN, MaskSide, ProbabilitySide
 from geoseg.geo.gdal import translated
 from geoseg.geo.geobox import GeoBox, geobox_of
+from geoseg.geo.raster import Raster
 from geoseg.geo.reach import open_input
 from geoseg.geo.scene import open_scene
 
@@ -127,10 +128,11 @@ def read_picture(
         few = dataset.count < 3
     bidx = (1, 1, 1) if few else None
     with open_scene(path, bidx=bidx, quiet=True, allow_remote=allow_remote) as scene:
-        dataset, bands = scene.source.dataset, list(scene.source.indexes)  # type: ignore[union-attr]
-        shape = shape or _finest(geobox_of(dataset), box)
-        view = _decimated if _same_ground(geobox_of(dataset), box) else _warped
-        planes, valid = view(dataset, bands, box, shape)
+        raster: Raster = scene.source  # type: ignore[assignment]  # at its own pixels it is one
+        own = geobox_of(raster.dataset)
+        shape = shape or _finest(own, box)
+        view = _decimated if _same_ground(own, box) else _warped
+        planes, valid = view(raster, box, shape)
         if not (maybe_empty or valid.any()):
             raise SceneError(f"{path} has no data on the ground of the mask; are both of the same place?")
         pixels = interleave(planes)
@@ -160,16 +162,19 @@ def _same_ground(own: GeoBox, box: GeoBox) -> bool:
     return bool(np.abs(ours - theirs).max() < SAME * side)
 
 
-def _decimated(dataset: Any, bands: list[int], box: GeoBox, shape: tuple[int, int]) -> tuple[Any, Valid]:
+def _decimated(raster: Raster, box: GeoBox, shape: tuple[int, int]) -> tuple[Any, Valid]:
     """All of a raster, averaged."""
+    dataset, bands = raster.dataset, list(raster.indexes)
     with _reading(dataset.name):
         planes = dataset.read(bands, out_shape=(len(bands), *shape), resampling=Resampling.average)
+        if raster.alpha:
+            return planes, dataset.read(raster.alpha, out_shape=shape, resampling=Resampling.average) > 0
         return planes, dataset.dataset_mask(out_shape=shape) > 0
 
 
-def _warped(dataset: Any, bands: list[int], box: GeoBox, shape: tuple[int, int]) -> tuple[Any, Valid]:
+def _warped(raster: Raster, box: GeoBox, shape: tuple[int, int]) -> tuple[Any, Valid]:
     """A raster on another plane, averaged, some rows at a time."""
-    plane = box.zoom_to(shape)
+    dataset, plane = raster.dataset, box.zoom_to(shape)
     own_alpha = ColorInterp.alpha in dataset.colorinterp
     with (
         _reading(dataset.name),
@@ -180,7 +185,7 @@ def _warped(dataset: Any, bands: list[int], box: GeoBox, shape: tuple[int, int])
         parts = []
         for row in range(0, shape[0], ROWS):
             window = RioWindow(0, row, shape[1], min(ROWS, shape[0] - row))
-            parts.append(view.read([*bands, alpha], window=window))
+            parts.append(view.read([*raster.indexes, alpha], window=window))
     planes = np.concatenate(parts, 1)
     return planes[:-1], planes[-1] > 0
 

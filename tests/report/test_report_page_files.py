@@ -110,6 +110,16 @@ def test_a_scene_finer_than_the_plane_keeps_its_pixels(tmp_path):
     assert read_picture(path, box, (30, 40))[0].shape == (30, 40, 3)
 
 
+@pytest.mark.parametrize(("bands", "dtype"), [(3, "uint8"), (4, "uint8"), (3, "float32")])
+@pytest.mark.parametrize("shift", [0, 10])
+def test_an_alpha_band_hides_pixels_wherever_it_stands(tmp_path, bands, dtype, shift):
+    valid = np.ones((60, 80), bool)
+    valid[:20, :40] = False
+    path = write_raster(tmp_path / "s.tif", coded((60, 80), bands, dtype), mask=valid, mask_kind="alpha")
+    box = GeoBox((60, 80 - shift), NORTH_UP * Affine.translation(shift, 0), rasterio.crs.CRS.from_string(UTM))
+    assert np.array_equal(read_picture(path, box, box.shape)[1], valid[:, shift:])
+
+
 def test_one_band_is_grey_and_another_place_is_refused(tmp_path):
     path = write_raster(tmp_path / "s.tif", coded((60, 80), bands=1))
     box = GeoBox((60, 80), NORTH_UP, rasterio.crs.CRS.from_string(UTM))
