@@ -24,10 +24,6 @@ MOBILENET_V2_FEATURES = {
     32: "block_16_project_BN",
 }
 
-# MobileNetV2's narrow outputs without activation lose too much in bfloat16: two mask pixels in a hundred
-# change, and thirty times fewer when all down to this layer stays in float32. To stride 4 is too little.
-DELICATE_END = MOBILENET_V2_FEATURES[16]
-
 
 def encoder_depth(encoder: str, depth: int | None, weights: str | Path | None = None) -> int:
     """Number of times an encoder halves the resolution.

@@ -20,7 +20,7 @@ from onnx import ModelProto, TensorProto, helper
 from geoseg.errors import ModelError
 from geoseg.models.bundle import CARD_FILE, ONNX_FILE, Bundle, sha256
 from geoseg.models.card import Card
-from geoseg.models.encoders import DELICATE_END
+from geoseg.models.delicate import delicate_layers
 from geoseg.models.onnx_draft import Draft
 from geoseg.models.onnx_fold import fold
 from geoseg.models.onnx_rules import draw
@@ -54,7 +54,7 @@ def to_onnx(model: keras.Model, card: Card | None = None, *, half: bool = False)
     draft.nodes.append(helper.make_node("Transpose", [y], [OUTPUT], OUTPUT, perm=LAST))
     sides = ["batch", "height", "width"]
     shapes = [*sides, model.input_shape[-1]], [*sides, int(model.outputs[-1].shape[-1])]
-    return _finished(draft, *shapes, half, card, {FLOAT32_LAYERS: draft.before(DELICATE_END)})
+    return _finished(draft, *shapes, half, card, {FLOAT32_LAYERS: sorted(delicate_layers(model))})
 
 
 def to_tool_onnx(

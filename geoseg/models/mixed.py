@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import keras
 
-from geoseg.models.encoders import DELICATE_END
+from geoseg.models.delicate import delicate_layers
 
 
 def in_bfloat16(model: keras.Model) -> keras.Model:
     """A copy of a model that computes in bfloat16, with the same float32 weights.
 
-    What the bundle's `model.onnx` keeps in float32 for OpenVINO stays so here too: a MobileNetV2 encoder
-    down to its delicate end. So do the outputs: probabilities are float32 as before.
+    What the bundle's `model.onnx` keeps in float32 for OpenVINO stays so here too (`delicate_layers`). So do
+    the outputs: probabilities are float32 as before.
 
     Args:
         model: any network of ours, in float32.
     """
-    kept = {*model.output_names, *_delicate(model)}
+    kept = {*model.output_names, *delicate_layers(model)}
 
     def clone(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
@@ -27,11 +27,3 @@ def in_bfloat16(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model, clone_function=clone)
     copy.set_weights(model.get_weights())
     return copy
-
-
-def _delicate(model: keras.Model) -> set[str]:
-    """The layers that the delicate end needs, with itself; none where it is not there."""
-    if not any(layer.name == DELICATE_END for layer in model.layers):
-        return set()
-    cut = keras.Model(model.inputs, model.get_layer(DELICATE_END).output)
-    return {layer.name for layer in cut.layers}

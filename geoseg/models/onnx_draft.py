@@ -23,7 +23,7 @@ class Draft:
         weights: constants by name.
     """
 
-    scope: str = "input"
+    scope: str = "image"  # as `blocks.image_input` names the layer that hands the pixels on
     nodes: list[NodeProto] = field(default_factory=list)
     weights: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -38,18 +38,6 @@ class Draft:
         name = self._name()
         self.weights[name] = np.ascontiguousarray(values, dtype)
         return name
-
-    def before(self, scope: str) -> list[str]:
-        """The scopes that one needs, with itself; none when it is not there."""
-        sources = {node.output[0]: node for node in self.nodes}
-        queue = [node for node in self.nodes if _scope(node) == scope]
-        found: dict[str, NodeProto] = {}
-        while queue:
-            node = queue.pop()
-            if node.name not in found:
-                found[node.name] = node
-                queue += [sources[name] for name in node.input if name in sources]
-        return sorted({_scope(node) for node in found.values()})
 
     def finish(self, half: bool) -> tuple[list[NodeProto], list[TensorProto]]:
         """Nodes and weights for the file.
@@ -69,10 +57,6 @@ class Draft:
 
     def _name(self) -> str:
         return f"{self.scope}/{len(self.nodes) + len(self.weights)}"
-
-
-def _scope(node: NodeProto) -> str:
-    return str(node.name).split("/")[0]
 
 
 def _fits_half(array: NDArray[Any]) -> bool:

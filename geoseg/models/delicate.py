@@ -1,0 +1,34 @@
+"""Which layers of a network lose too much when they are computed in bfloat16."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from geoseg.models.encoders import MOBILENET_V2_FEATURES
+
+# MobileNetV2's narrow outputs without activation: in bfloat16 two mask pixels in a hundred change, and thirty
+# times fewer when all down to this layer stays in float32. To stride 4 is too little.
+LAST_OF_ENCODER = MOBILENET_V2_FEATURES[16]
+
+
+def delicate_layers(model: keras.Model) -> set[str]:
+    """Names of the layers that stay in float32 where the others multiply in bfloat16.
+
+    A MobileNetV2 encoder down to stride 16, and the end of a network that has one: from the last convolution
+    wider than a pixel on. That is a fiftieth of the bundled network's work and a sixth of the pixels that
+    change, because nothing after it evens its rounding out. Plain encoders have none.
+
+    Args:
+        model: any network of ours; of several outputs the last.
+    """
+    if not any(layer.name == LAST_OF_ENCODER for layer in model.layers):
+        return set()
+    encoder = keras.Model(model.inputs, model.get_layer(LAST_OF_ENCODER).output)
+    chain = keras.Model(model.inputs, model.outputs[-1]).layers
+    last = max(place for place, layer in enumerate(chain) if _sees_neighbours(layer))
+    return {layer.name for layer in (*encoder.layers, *chain[last:])}
+
+
+def _sees_neighbours(layer: keras.Layer) -> bool:
+    return type(layer) is layers.Conv2D and max(layer.kernel_size) > 1
