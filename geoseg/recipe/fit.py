@@ -20,7 +20,7 @@ class Network:
         weights: file of the encoder's pre-trained weights, starting at `root`, or `imagenet`; none when
             empty.
         initial: a bundle (name, or folder starting at `root`) whose weights training starts from;
-            architecture and options must be the bundle's.
+            architecture and options must be the bundle's, but a UNet++ may have fewer levels.
         options: other arguments of the architecture's `build_…` function.
     """
 

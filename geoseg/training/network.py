@@ -47,23 +47,23 @@ def build_network(recipe: Recipe, precision: str = "float32") -> keras.Model:
 
 
 def start_from(model: keras.Model, bundle: Bundle) -> None:
-    """Give a model the weights of a bundle, and freeze the layers that are frozen there.
+    """Give a model the weights of a bundle's layers of the same names, frozen where they are there.
+
+    The bundle's network may have more levels: the nodes of a UNet++ are the same in a shallower one.
 
     Raises:
-        RecipeError: the bundle's network has other layers, or layers of other shapes.
+        RecipeError: a layer that the bundle's network lacks, or has in another shape.
     """
-    source = bundle.load_keras()
-    for ours, theirs in zip(model.layers, source.layers, strict=False):
-        if [w.shape for w in ours.weights] != [w.shape for w in theirs.weights]:
+    source = {layer.name: layer for layer in bundle.load_keras().layers}
+    for ours in (layer for layer in model.layers if layer.weights):
+        theirs = source.get(ours.name)
+        if theirs is None or [w.shape for w in ours.weights] != [w.shape for w in theirs.weights]:
             raise RecipeError(
-                f"layer {ours.name} does not fit {theirs.name} of model {bundle.card.name}; network and "
-                "classes are to be the same as those of network.initial"
+                f"layer {ours.name} does not fit model {bundle.card.name}; network and classes are to be the "
+                "same as those of network.initial, or its UNet++ with fewer levels"
             )
         ours.set_weights(theirs.get_weights())
         ours.trainable = theirs.trainable
-    if len(model.layers) != len(source.layers):
-        raise RecipeError(f"model {bundle.card.name} has {len(source.layers)} layers, the recipe's network "
-                          f"{len(model.layers)}; network is to be that of network.initial")  # fmt: skip
 
 
 def prediction_patches(recipe: Recipe, model: keras.Model) -> tuple[int, int]:

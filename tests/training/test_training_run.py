@@ -16,6 +16,7 @@ import geoseg
 from geoseg.errors import OutputError, RecipeError
 from geoseg.models.bundle import find_bundle
 from geoseg.recipe.recipe import load_recipe
+from geoseg.training.network import build_network
 from geoseg.training.run import table, train
 
 FILES = {"card.toml", "model.keras", "model.onnx", "recipe.toml", "history.json", "history.csv",
@@ -110,8 +111,23 @@ def test_fine_tuning_starts_from_a_bundle(trained, tmp_path):
     ).all()
     assert (before.layers[-2].get_weights()[0] != after.layers[-2].get_weights()[0]).any()
     recipe = write_recipe(tmp_path, network={"initial": done.folder, "options": {"width": 2, "depth": 1}})
-    with pytest.raises(RecipeError, match=r"layer \S+ does not fit \S+ of model tiny"):
+    with pytest.raises(RecipeError, match=r"layer \S+ does not fit model tiny"):
         train(recipe, tmp_path / "other")
+
+
+def test_a_shallower_network_starts_from_a_deeper_one(tmp_path):
+    options = {"width": 2, "depth": 2}
+    network = {"architecture": "unetpp", "options": options}
+    (deep,) = train(write_recipe(tmp_path, network=network, fit={"epochs": 1}), tmp_path / "deep")
+    network = {"architecture": "unetpp", "options": options | {"depth": 1}, "initial": deep.folder}
+    cut = build_network(load_recipe(write_recipe(tmp_path, "cut", network=network)))
+    source = find_bundle(deep.folder).load_keras()
+    for layer in cut.layers:
+        for ours, theirs in zip(layer.get_weights(), source.get_layer(layer.name).get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    network["options"] = options | {"depth": 3}
+    with pytest.raises(RecipeError, match="fewer levels"):
+        build_network(load_recipe(write_recipe(tmp_path, "more", network=network | {"initial": deep.folder})))
 
 
 def test_killed_and_resumed_it_finishes_with_all_its_epochs(tmp_path):
