@@ -33,6 +33,8 @@ def read_frame(path: Path) -> Any:
     """
     import geopandas
 
+    from geoseg.vector import ogr  # noqa: F401 - before geopandas has pyogrio read
+
     check_vector(path)
     read = geopandas.read_parquet if path.suffix.lower() == ".parquet" else geopandas.read_file
     try:

@@ -15,6 +15,7 @@ from shapely.affinity import affine_transform
 from geoseg.errors import OutputError
 from geoseg.staging import staged
 from geoseg.synth.scene import NODATA, SyntheticScene
+from geoseg.vector import ogr  # noqa: F401 - before geopandas has pyogrio write
 
 _COLOURS = {0: (0, 0, 0), 1: (214, 69, 65), 2: (46, 139, 87), NODATA: (255, 255, 255)}
 

@@ -6,6 +6,7 @@ grows with the square of their number. Nothing but one batch is held, so memory 
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import sys
@@ -27,7 +28,9 @@ from geoseg.vector.files_feed import Feed, GeometryType
 from geoseg.vector.files_wrap import in_degrees
 from geoseg.vector.geoparquet import write_geoparquet
 from geoseg.vector.ground import has_ground
-from geoseg.vector.ogr import pyogrio
+from geoseg.vector.ogr import LATE, pyogrio
+
+log = logging.getLogger(__name__)
 
 STDOUT = "-"
 LAYER = "polygons"  # a fixed name: GeoPackage refuses some that files may have
@@ -148,7 +151,9 @@ def _complete(path: Path, format_: Format, count: int) -> bool:
     if format_.driver == "GPKG":
         with closing(sqlite3.connect(path)) as file:
             index = file.execute("select count(*) from sqlite_master where name like 'rtree_%'").fetchone()
+        if index[0] or not (count and LATE):
             return bool(index[0]) or not count
+        log.warning("no spatial index: TensorFlow was imported before pyogrio; import geoseg before both")
     return not count or len(pyogrio.raw.read(path, columns=[], skip_features=count - 1)[2]) == 1
 
 
