@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
+METADATA = "metadata.json"  # of Keras: its version, and when it saved the file
 KERNEL = 2  # axes from which a weight is one of many
 
 
@@ -23,11 +25,19 @@ def round_weights(model: keras.Model) -> None:
 
 
 def squeeze(path: Path) -> None:
-    """Compress a `.keras` file in place; Keras reads it as before, and rounded weights take half the room."""
+    """Compress a `.keras` file in place; Keras reads it as before, and rounded weights take half the room.
+
+    The time when it was written is left out: the same weights are the same bytes.
+    """
     draft = path.with_name(f".{path.name}.squeezed")
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(draft, "w", zipfile.ZIP_LZMA) as target:
         for entry in source.infolist():
-            plain = zipfile.ZipInfo(entry.filename)  # has no time: the same weights are the same bytes
+            plain = zipfile.ZipInfo(entry.filename)
             plain.compress_type = zipfile.ZIP_LZMA
-            target.writestr(plain, source.read(entry))
+            content = source.read(entry)
+            target.writestr(plain, _undated(content) if entry.filename == METADATA else content)
     draft.replace(path)
+
+
+def _undated(metadata: bytes) -> str:
+    return json.dumps({key: value for key, value in json.loads(metadata).items() if key != "date_saved"})

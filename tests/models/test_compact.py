@@ -1,5 +1,6 @@
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 
@@ -62,8 +63,9 @@ def test_the_same_weights_are_squeezed_to_the_same_bytes(model, tmp_path):
     for name in "ab":
         model.save(tmp_path / f"{name}.keras")
         squeeze(tmp_path / f"{name}.keras")
-    a, b = (zipfile.ZipFile(tmp_path / f"{name}.keras") for name in "ab")
-    assert [(i.filename, i.date_time) for i in a.infolist()] == [
-        (i.filename, i.date_time) for i in b.infolist()
-    ]
-    assert all(a.read(name) == b.read(name) for name in a.namelist() if name != "metadata.json")
+    a, b = (tmp_path / f"{name}.keras" for name in "ab")
+    assert a.read_bytes() == b.read_bytes()
+    assert b"date" not in zipfile.ZipFile(a).read("metadata.json")
+    again = keras.saving.load_model(a)
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
