@@ -32,7 +32,7 @@ def _fold_norm(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
     factor = gamma / np.sqrt(variance + helper.get_node_attr_value(norm, "epsilon"))
     kernel, *bias = conv.input[1:]
     shift = beta - factor * (mean - (draft.weights[bias[0]] if bias else 0.0))
-    draft.weights[kernel] = (draft.weights[kernel] * factor[:, None, None, None]).astype(np.float32)
+    draft.factors[kernel] = factor * draft.factors.get(kernel, 1.0)
     name = bias[0] if bias else f"{kernel}/bias"
     draft.weights[name] = shift.astype(np.float32)
     del conv.input[2:]

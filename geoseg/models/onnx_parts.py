@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,12 +19,16 @@ def widened(proto: ModelProto) -> ModelProto:
     wide = ModelProto()
     wide.CopyFrom(proto)
     graph = wide.graph
-    halves = {tensor.name: tensor for tensor in graph.initializer}
-    casts = [node for node in graph.node if node.op_type == "Cast" and node.input[0] in halves]
-    for node in casts:
-        values = numpy_helper.to_array(halves[node.input[0]]).astype(np.float32)
-        halves[node.input[0]].CopyFrom(numpy_helper.from_array(values, node.output[0]))
-        graph.node.remove(node)
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in list(graph.node):
+        if node.op_type in ("Cast", "Mul") and all(name in stored for name in node.input):
+            first, *others = (stored.pop(name) for name in node.input)
+            values = [numpy_helper.to_array(tensor).astype(np.float32) for tensor in (first, *others)]
+            first.CopyFrom(numpy_helper.from_array(np.asarray(math.prod(values)), node.output[0]))
+            stored[node.output[0]] = first
+            graph.node.remove(node)
+            for other in others:
+                graph.initializer.remove(other)
     return wide
 
 

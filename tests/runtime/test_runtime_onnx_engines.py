@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from geoseg.core.prefetch import cores
 from geoseg.errors import EngineError
-from geoseg.models.bundle import find_bundle, save_bundle
+from geoseg.models.bundle import find_bundle, save_bundle, shipped
 from geoseg.runtime import agreement as agreements
 from geoseg.runtime.agreement import Agreement, agreement, prove
 from geoseg.runtime.choose import load_engine
@@ -19,6 +20,7 @@ from geoseg.runtime.openvino_engine import OpenVinoEngine, precisions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 
+SAMPLE = Path(__file__).parents[2] / "sample_data" / "suburb.tif"
 every_engine = pytest.mark.parametrize("name", ["openvino", "onnx"])
 has_bfloat16 = pytest.mark.skipif(
     "bfloat16" not in precisions(), reason="this processor emulates bfloat16 at best: nothing to measure"
@@ -180,6 +182,15 @@ def test_float32_agrees_with_keras(saved, name):
     found = agreement(saved[0], images(2), name, "float32")
     assert found.largest < 1e-4
     assert found.flipped < 1e-3
+
+
+@every_engine
+@pytest.mark.parametrize("bundle", shipped(), ids=lambda bundle: bundle.card.name)
+def test_the_bundles_of_the_package_say_the_same_in_every_engine(bundle, name):
+    with rasterio.open(SAMPLE) as scene:
+        patch = scene.read(window=((400, 656), (400, 656))).transpose(1, 2, 0)[None]
+    found = agreement(bundle, patch, name, "float32")
+    assert found.largest < 1e-4
 
 
 @pytest.mark.parametrize(("flipped", "kept"), [(0.0005, ("float32", "bfloat16")), (0.002, ("float32",))])
