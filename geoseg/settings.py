@@ -115,6 +115,8 @@ def _patch_size(card: Card, stitch: Stitch, halo: int) -> int:
         return card.patch_size
     least, most = CROPPED_PATCHES
     size = min(max(HALOS * halo, least), most)
+    if size <= 2 * halo:
+        size = 4 * halo  # what is kept is then a quarter, and not nothing
     return -(-size // card.stride) * card.stride
 
 
