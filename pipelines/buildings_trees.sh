@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about five hours on two
+# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about six hours on two
 # cores. What is there already is not made again.
 #     pipelines/buildings_trees.sh
 set -euo pipefail

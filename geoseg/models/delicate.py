@@ -16,8 +16,8 @@ def delicate_layers(model: keras.Model) -> set[str]:
     """Names of the layers that stay in float32 where the others multiply in bfloat16.
 
     A MobileNetV2 encoder down to stride 16, and the end of a network that has one: from the last convolution
-    wider than a pixel on. That is a fiftieth of the bundled network's time, and between a twentieth and a
-    sixth of the pixels that change: nothing after it evens its rounding out. Plain encoders have none.
+    wider than a pixel on. That is a fiftieth of the bundled network's time and a twentieth of the pixels that
+    change: nothing after it evens its rounding out. Plain encoders have none.
 
     Args:
         model: any network of ours; of several outputs the last.
