@@ -20,7 +20,8 @@ class Network:
         weights: file of the encoder's pre-trained weights, starting at `root`, or `imagenet`; none when
             empty.
         initial: a bundle (name, or folder starting at `root`) whose weights training starts from;
-            architecture and options must be the bundle's, but a UNet++ may have fewer levels.
+            layers that it has in other shapes, or not at all, start anew (a head of other classes, a decoder
+            of another width).
         options: other arguments of the architecture's `build_…` function.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from geoseg.models.encoders import encoder_layers
 from geoseg.models.footprint import footprint
 from geoseg.models.registry import build
 from geoseg.recipe.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -33,7 +36,7 @@ def build_network(recipe: Recipe, precision: str = "float32") -> keras.Model:
 
     Raises:
         ModelError: arguments that do not fit together, or weights that cannot be loaded.
-        RecipeError: a bundle of another architecture.
+        RecipeError: a bundle of which no layer fits, or not all where `publish.initial_share` needs them.
     """
     spec = recipe.network
     arguments: dict[str, Any] = {"weights": _weights(recipe)} if spec.weights else {}
@@ -42,28 +45,42 @@ def build_network(recipe: Recipe, precision: str = "float32") -> keras.Model:
         model = build(spec.architecture, **arguments, **spec.options)
     if spec.initial:
         folder = recipe.path(spec.initial)
-        start_from(model, find_bundle(folder if folder.is_dir() else spec.initial))
+        anew = start_from(model, find_bundle(folder if folder.is_dir() else spec.initial))
+        if anew and recipe.publish.initial_share:
+            raise RecipeError(
+                f"publish.initial_share needs a network.initial of the same network and classes; {anew[0]} "
+                "differs; set it to 0"
+            )
     return model
 
 
-def start_from(model: keras.Model, bundle: Bundle) -> None:
-    """Give a model the weights of a bundle's layers of the same names, frozen where they are there.
+def start_from(model: keras.Model, bundle: Bundle) -> list[str]:
+    """Give a model the weights of layers of the same names and shapes, frozen where they are there.
 
-    The bundle's network may have more levels: the nodes of a UNet++ are the same in a shallower one.
+    The others keep theirs: a head of other classes, a decoder of another width, further levels of a UNet++.
+
+    Returns:
+        Names of the layers that keep theirs, in the order in which they are passed.
 
     Raises:
-        RecipeError: a layer that the bundle's network lacks, or has in another shape.
+        RecipeError: there is no such layer.
     """
     source = {layer.name: layer for layer in bundle.load_keras().layers}
-    for ours in (layer for layer in model.layers if layer.weights):
-        theirs = source.get(ours.name)
-        if theirs is None or [w.shape for w in ours.weights] != [w.shape for w in theirs.weights]:
-            raise RecipeError(
-                f"layer {ours.name} does not fit model {bundle.card.name}; network and classes are to be the "
-                "same as those of network.initial, or its UNet++ with fewer levels"
-            )
-        ours.set_weights(theirs.get_weights())
-        ours.trainable = theirs.trainable
+    ours = [layer for layer in model.layers if layer.weights]
+    anew = [layer.name for layer in ours if not _alike(layer, source.get(layer.name))]
+    if len(anew) == len(ours):
+        raise RecipeError(
+            f"network.initial: no layer of the network fits model {bundle.card.name}, "
+            f"{bundle.card.architecture}; name a bundle with the same encoder"
+        )
+    for layer in ours:
+        if layer.name not in anew:
+            layer.set_weights(source[layer.name].get_weights())
+            layer.trainable = source[layer.name].trainable
+    if anew:
+        log.info("%d of %d layers start anew, from %s on; the others from model %s",
+                 len(anew), len(ours), anew[0], bundle.card.name)  # fmt: skip
+    return anew
 
 
 def prediction_patches(recipe: Recipe, model: keras.Model) -> tuple[int, int]:
@@ -89,6 +106,10 @@ def pretrained_layers(recipe: Recipe, model: keras.Model) -> list[keras.layers.L
     if not (recipe.fit.frozen_epochs and (recipe.network.weights or recipe.network.initial)):
         return []
     return [layer for layer in encoder_layers(model) if layer.trainable]
+
+
+def _alike(layer: keras.layers.Layer, other: keras.layers.Layer | None) -> bool:
+    return other is not None and [w.shape for w in layer.weights] == [w.shape for w in other.weights]
 
 
 def _weights(recipe: Recipe) -> str:

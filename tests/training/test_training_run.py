@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,8 @@ def test_fine_tuning_starts_from_a_bundle(trained, tmp_path):
         before.get_layer("x_1_0_conv").get_weights()[0] == after.get_layer("x_1_0_conv").get_weights()[0]
     ).all()
     assert (before.layers[-2].get_weights()[0] != after.layers[-2].get_weights()[0]).any()
-    recipe = write_recipe(tmp_path, network={"initial": done.folder, "options": {"width": 2, "depth": 1}})
-    with pytest.raises(RecipeError, match=r"layer \S+ does not fit model tiny"):
+    recipe = write_recipe(tmp_path, network={"initial": done.folder, "options": {"width": 3, "depth": 1}})
+    with pytest.raises(RecipeError, match="no layer of the network fits model tiny, unet"):
         train(recipe, tmp_path / "other")
 
 
@@ -125,9 +126,23 @@ def test_a_shallower_network_starts_from_a_deeper_one(tmp_path):
     for layer in cut.layers:
         for ours, theirs in zip(layer.get_weights(), source.get_layer(layer.name).get_weights(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
-    network["options"] = options | {"depth": 3}
-    with pytest.raises(RecipeError, match="fewer levels"):
-        build_network(load_recipe(write_recipe(tmp_path, "more", network=network | {"initial": deep.folder})))
+
+
+def test_what_does_not_fit_the_initial_network_starts_anew(trained, tmp_path, caplog):
+    _, done = trained
+    recipe = load_recipe(write_recipe(tmp_path, network={"initial": done.folder}))
+    recipe = replace(recipe, classes=(*recipe.classes, replace(recipe.classes[0], name="shadow")))
+    with caplog.at_level("INFO"):
+        wider = build_network(recipe)
+    source = find_bundle(done.folder).load_keras()
+    same = [layer.name for layer in wider.layers if layer.weights and layer.name != "probabilities_logits"]
+    for name in same:
+        np.testing.assert_equal(wider.get_layer(name).get_weights(), source.get_layer(name).get_weights())
+    assert wider.output_shape[-1] == 3
+    assert f"1 of {len(same) + 1} layers start anew, from probabilities_logits on" in caplog.text
+    shared = replace(recipe, publish=replace(recipe.publish, initial_share=0.5))
+    with pytest.raises(RecipeError, match=r"initial_share needs .* probabilities_logits differs"):
+        build_network(shared)
 
 
 def test_killed_and_resumed_it_finishes_with_all_its_epochs(tmp_path):
