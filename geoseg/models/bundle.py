@@ -57,8 +57,8 @@ class Bundle:
                 f"the card says {wanted[:12]}…); "
                 "install or copy the bundle again"
             )
-        if path.suffix == ".onnx":
-            check_onnx(path)
+        if path.suffix == ".onnx" and check_onnx(path, beside=KERAS_FILE):
+            self.file(KERAS_FILE)
         return path
 
     def load_keras(self) -> Any:
@@ -132,7 +132,8 @@ def save_bundle(model: Any, card: Card, folder: Path, *, half: bool = False) -> 
         model: the network.
         card: what is known of it.
         folder: the bundle's; made if absent.
-        half: round the model's kernels to float16, in place, for files of half the size.
+        half: round the model's kernels to float16, in place, for one small file of weights, to which
+            `model.onnx` points.
     """
     from geoseg.models.compact import round_weights, squeeze
     from geoseg.models.export import add_onnx

@@ -18,10 +18,11 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 
 from geoseg.errors import ModelError
-from geoseg.models.bundle import CARD_FILE, ONNX_FILE, Bundle, sha256
+from geoseg.models.bundle import CARD_FILE, KERAS_FILE, ONNX_FILE, Bundle, sha256
 from geoseg.models.card import Card
 from geoseg.models.delicate import delicate_layers
 from geoseg.models.onnx_draft import Draft
+from geoseg.models.onnx_external import point_into
 from geoseg.models.onnx_fold import fold
 from geoseg.models.onnx_rules import draw
 from geoseg.staging import staged
@@ -112,13 +113,15 @@ def add_onnx(bundle: Bundle, model: keras.Model | None = None, *, half: bool = F
     Args:
         bundle: the whole one, not cut off at a level.
         model: its network; loaded from the bundle when None.
-        half: see `to_onnx`.
+        half: see `to_onnx`; what `model.keras` holds in float16 too is not written twice.
 
     Raises:
         ModelError: a layer that has no ONNX form here.
         OutputError: the folder cannot be written to.
     """
     proto = to_onnx(bundle.load_keras() if model is None else model, bundle.card, half=half)
+    if half:
+        point_into(proto, bundle.file(KERAS_FILE))
     targets = (bundle.folder / ONNX_FILE, bundle.folder / CARD_FILE)
     with staged(*targets, overwrite=True) as (file, card_file):
         onnx.save_model(proto, str(file))

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 FLOAT32_LAYERS = "float32_layers"  # as `models.export` writes it, which cannot be imported without Keras
+OF_WEIGHTS = ("Transpose", "Cast", "Mul")  # what turns stored weights into those of a convolution
 ENLARGING = ("Resize", "ConvTranspose", "DepthToSpace")
 Nodes = frozenset[str]
 
 
 def widened(proto: ModelProto) -> ModelProto:
-    """The same network with the weights that are stored as float16 stored as float32 (see `Draft.finish`)."""
+    """The same network with the weights that are stored as float16 stored as float32, as they are used.
+
+    See `Draft.finish` and `onnx_external`.
+    """
     wide = ModelProto()
     wide.CopyFrom(proto)
     graph = wide.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in list(graph.node):
-        if node.op_type in ("Cast", "Mul") and all(name in stored for name in node.input):
+        if node.op_type in OF_WEIGHTS and all(name in stored for name in node.input):
             first, *others = (stored.pop(name) for name in node.input)
-            values = [numpy_helper.to_array(tensor).astype(np.float32) for tensor in (first, *others)]
-            first.CopyFrom(numpy_helper.from_array(np.asarray(math.prod(values)), node.output[0]))
+            given = {tensor.name: numpy_helper.to_array(tensor) for tensor in (first, *others)}
+            (values,) = ReferenceEvaluator(node).run(None, given)
+            first.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), node.output[0]))
             stored[node.output[0]] = first
             graph.node.remove(node)
             for other in others:

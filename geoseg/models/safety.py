@@ -17,7 +17,8 @@ from typing import Any
 from geoseg.errors import BundleError, in_a_line
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-MEMBERS = {CONFIG, WEIGHTS, "metadata.json"}
+METADATA = "metadata.json"  # Keras' version, and when it saved the file
+MEMBERS = {CONFIG, WEIGHTS, METADATA}
 MAX_TEXT = 2**26  # bytes of the graph; one of 500 layers has 300 kB
 MOST_SQUEEZED = 64  # times its compressed size; weights are squeezed by 2 … 5
 SLACK = 2**20  # bytes that squeeze better
@@ -138,17 +139,22 @@ def _sizes(group: Any) -> Iterator[tuple[int, int]]:
         yield part.size, part.nbytes
 
 
-def check_onnx(path: Path) -> None:
-    """Refuse an ONNX file whose weights lie in other files.
+def check_onnx(path: Path, beside: str) -> bool:
+    """Refuse an ONNX file whose weights lie in other files than the one that may be `beside` it.
 
-    Such a file holds the word `location`; only one that does is parsed here.
+    A file that points to others holds the word `location`; only one that holds it elsewhere than in the whole
+    entry that names `beside` is parsed here. Engines see to it that what it points to is there.
+
+    Returns:
+        Whether it points to the file beside it.
 
     Raises:
-        BundleError: then, or when it cannot be parsed.
+        BundleError: when it points to others, or cannot be parsed.
     """
     content = path.read_bytes()
-    if POINTS_AWAY not in content:
-        return
+    allowed = content.count(_entry(beside))
+    if content.count(POINTS_AWAY) == allowed:
+        return allowed > 0
     import onnx
     from onnx.external_data_helper import _get_all_tensors, uses_external_data
 
@@ -159,3 +165,10 @@ def check_onnx(path: Path) -> None:
         raise BundleError(f"{path} is a damaged ONNX file: {error}; get it again") from error
     if away:
         raise BundleError(f"{path}: its weights {away[0][:80]!r} lie in other files; do not use it")
+    return False
+
+
+def _entry(name: str) -> bytes:
+    """`external_data { key: "location" value: NAME }` of a tensor in protobuf's wire format, whole."""
+    pair = bytes([0x0A, len(POINTS_AWAY)]) + POINTS_AWAY + bytes([0x12, len(name)]) + name.encode()
+    return bytes([0x6A, len(pair)]) + pair

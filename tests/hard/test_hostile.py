@@ -20,11 +20,13 @@ from thresholds import CARD, complaint, left, run, thresholds_for_networks, writ
 
 import geoseg
 from geoseg.bulk.sources import expand
-from geoseg.errors import BundleError, SceneError
+from geoseg.errors import BundleError, EngineError, SceneError
 from geoseg.geo.reach import open_input
 from geoseg.models.bundle import Bundle, sha256
 from geoseg.models.card import read_card
 from geoseg.models.safety import check_keras, check_onnx
+from geoseg.runtime.onnx_engine import OnnxEngine
+from geoseg.runtime.openvino_engine import OpenVinoEngine
 
 PACKAGE = Path(geoseg.__file__).parent
 
@@ -219,27 +221,69 @@ def test_what_is_no_archive_is_damaged(tmp_path, data):
         check_keras(tmp_path / "x.keras")
 
 
-def onnx_file(path, *, external):
+def onnx_file(path, *places_of_weights, offset=0):
     from onnx import TensorProto, helper
 
-    kernel = helper.make_tensor("location", TensorProto.FLOAT, (2,), np.zeros(2, "f4").tobytes(), raw=True)
-    if external:
+    name = "kernel" if places_of_weights else "location"  # a word that does no harm alone
+    kernel = helper.make_tensor(name, TensorProto.FLOAT, (2,), np.zeros(2, "f4").tobytes(), raw=True)
+    if places_of_weights:
         kernel.ClearField("raw_data")
         kernel.data_location = TensorProto.EXTERNAL
-        kernel.external_data.add(key="location", value="../../etc/passwd")
+        kernel.external_data.add(key="offset", value=str(offset))
+    for place in places_of_weights:
+        kernel.external_data.add(key="location", value=place)
     places = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (2,)) for name in ("pixels", "classes")]
-    node = helper.make_node("Add", ["pixels", "location"], ["classes"])
+    node = helper.make_node("Add", ["pixels", name], ["classes"])
     made = helper.make_graph([node], "graph", places[:1], places[1:], [kernel])
     path.write_bytes(helper.make_model(made).SerializeToString())
     return path
 
 
-def test_an_onnx_file_whose_weights_lie_elsewhere_is_refused(tmp_path):
-    check_onnx(onnx_file(tmp_path / "model.onnx", external=False))  # the word alone does no harm
-    path = onnx_file(tmp_path / "model.onnx", external=True)
-    bundle = Bundle(tmp_path, replace(CARD, files={"model.onnx": sha256(path)}))
-    with pytest.raises(BundleError, match="'location' lie in other files; do not use it"):
+@pytest.mark.parametrize("places", [
+    ("../../etc/passwd",), ("model.keras", "../../etc/passwd"), ("../../etc/passwd", "model.keras"),
+    ("model.keras/",), ("",),
+], ids=str)  # fmt: skip
+def test_an_onnx_file_whose_weights_lie_elsewhere_is_refused(tmp_path, places):
+    path = onnx_file(tmp_path / "model.onnx", *places)
+    (tmp_path / "model.keras").write_bytes(bytes(8))
+    bundle = Bundle(tmp_path, bundle_card(tmp_path, "model.onnx", "model.keras"))
+    with pytest.raises(BundleError, match="'kernel' lie in other files; do not use it"):
         bundle.file("model.onnx")
+    assert not check_onnx(onnx_file(path), "model.keras")
+
+
+def test_an_entry_with_two_files_in_it_is_no_reference_to_the_keras_file(tmp_path):
+    assert check_onnx(onnx_file(tmp_path / "model.onnx", "model.keras"), "model.keras")
+    path = onnx_file(tmp_path / "model.onnx", 19 * "x")
+    twice = b"\x12\x0bmodel.keras\x12\x06passwd"  # the last one counts
+    path.write_bytes(path.read_bytes().replace(b"\x12\x13" + 19 * b"x", twice))
+    with pytest.raises(BundleError, match="lie in other files"):
+        check_onnx(path, "model.keras")
+
+
+def test_weights_in_the_keras_file_are_the_ones_that_the_card_means(tmp_path):
+    onnx_file(tmp_path / "model.onnx", "model.keras")
+    (tmp_path / "model.keras").write_bytes(bytes(8))
+    bundle = Bundle(tmp_path, bundle_card(tmp_path, "model.onnx", "model.keras"))
+    assert bundle.file("model.onnx") == tmp_path / "model.onnx"
+    (tmp_path / "model.keras").write_bytes(b"\1" * 8)
+    with pytest.raises(BundleError, match=r"model\.keras was altered"):
+        bundle.file("model.onnx")
+    with pytest.raises(BundleError, match=r"has no model\.keras"):
+        Bundle(tmp_path, bundle_card(tmp_path, "model.onnx")).file("model.onnx")
+
+
+@pytest.mark.parametrize("engine", [OpenVinoEngine, OnnxEngine])
+@pytest.mark.parametrize("offset", [1, 4096, -8, 2**62])
+def test_weights_beyond_the_end_of_the_keras_file_are_an_error(tmp_path, engine, offset):
+    path = onnx_file(tmp_path / "model.onnx", "model.keras", offset=offset)
+    (tmp_path / "model.keras").write_bytes(bytes(8))
+    with pytest.raises(EngineError, match="cannot load"):
+        engine(path, classes=1, stride=1, halo=0, batch_size=1)
+
+
+def bundle_card(folder, *names):
+    return replace(CARD, files={name: sha256(folder / name) for name in names})
 
 
 @pytest.mark.parametrize("name", ["patch_size", "overlap", "median_kernel", "stride", "halo"])
