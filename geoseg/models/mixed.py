@@ -1,6 +1,8 @@
-"""A network that multiplies in bfloat16, for devices that do so faster."""
+"""A network that multiplies in another precision than float32, for devices that do so faster."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import keras
 
@@ -16,12 +18,23 @@ def in_bfloat16(model: keras.Model) -> keras.Model:
     Args:
         model: any network of ours, in float32.
     """
-    kept = {*model.output_names, *delicate_layers(model)}
+    return in_policy(model, "mixed_bfloat16", delicate_layers(model))
+
+
+def in_policy(model: keras.Model, policy: str, kept: Collection[str] = ()) -> keras.Model:
+    """A copy of a model whose layers compute as a dtype policy of Keras says, with the same float32 weights.
+
+    Args:
+        model: any network of ours, in float32.
+        policy: such as `mixed_float16`.
+        kept: names of layers that stay as they are, besides those of the outputs.
+    """
+    kept = {*model.output_names, *kept}
 
     def clone(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         if layer.name not in kept and not isinstance(layer, keras.layers.InputLayer):
-            config["dtype"] = "mixed_bfloat16"
+            config["dtype"] = policy
         return layer.__class__.from_config(config)
 
     copy = keras.models.clone_model(model, clone_function=clone)

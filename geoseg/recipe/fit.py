@@ -14,7 +14,7 @@ class Network:
     """The network.
 
     Attributes:
-        architecture: a name of `models.registry`.
+        architecture: a name of `models.registry`; left out, the network of `initial` as it is.
         activation: `sigmoid` for classes that may overlap, `softmax` for classes that exclude each other.
         bands: names of the input bands.
         weights: file of the encoder's pre-trained weights, starting at `root`, or `imagenet`; none when
@@ -25,12 +25,16 @@ class Network:
         options: other arguments of the architecture's `build_…` function.
     """
 
-    architecture: str
+    architecture: str = ""
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     bands: tuple[str, ...] = ("red", "green", "blue")
     weights: str = ""
     initial: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.architecture and (not self.initial or self.weights or self.options):
+            raise RecipeError("network needs an architecture, or an initial and neither weights nor options")
 
 
 @dataclass(frozen=True, slots=True)

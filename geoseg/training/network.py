@@ -15,6 +15,7 @@ from geoseg.models.blocks import check_input_size
 from geoseg.models.bundle import Bundle, find_bundle
 from geoseg.models.encoders import encoder_layers
 from geoseg.models.footprint import footprint
+from geoseg.models.mixed import in_policy
 from geoseg.models.registry import build
 from geoseg.recipe.recipe import Recipe
 
@@ -25,6 +26,8 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixe
 
 def build_network(recipe: Recipe, precision: str = "float32") -> keras.Model:
     """A network with random weights, those of a pre-trained encoder, or those of another bundle.
+
+    Without an `architecture` it is that bundle's whole network.
 
     Args:
         recipe: its classes and `network`.
@@ -39,19 +42,29 @@ def build_network(recipe: Recipe, precision: str = "float32") -> keras.Model:
         RecipeError: a bundle of which no layer fits, or not all where `publish.initial_share` needs them.
     """
     spec = recipe.network
+    if not spec.architecture:
+        return _continued(recipe, precision)
     arguments: dict[str, Any] = {"weights": _weights(recipe)} if spec.weights else {}
     arguments |= {"bands": len(spec.bands), "classes": len(recipe.classes), "activation": spec.activation}
     with _policy(precision):
         model = build(spec.architecture, **arguments, **spec.options)
     if spec.initial:
-        folder = recipe.path(spec.initial)
-        anew = start_from(model, find_bundle(folder if folder.is_dir() else spec.initial))
+        anew = start_from(model, _initial(recipe))
         if anew and recipe.publish.initial_share:
             raise RecipeError(
                 f"publish.initial_share needs a network.initial of the same network and classes; {anew[0]} "
                 "differs; set it to 0"
             )
     return model
+
+
+def described(recipe: Recipe) -> str:
+    """The architecture, as the card names it."""
+    spec = recipe.network
+    if not spec.architecture:
+        return _initial(recipe).card.architecture
+    details = ", ".join(f"{name} {value}" for name, value in spec.options.items())
+    return spec.architecture + (f" ({details})" if details else "")
 
 
 def start_from(model: keras.Model, bundle: Bundle) -> list[str]:
@@ -110,6 +123,27 @@ def pretrained_layers(recipe: Recipe, model: keras.Model) -> list[keras.layers.L
 
 def _alike(layer: keras.layers.Layer, other: keras.layers.Layer | None) -> bool:
     return other is not None and [w.shape for w in layer.weights] == [w.shape for w in other.weights]
+
+
+def _initial(recipe: Recipe) -> Bundle:
+    folder = recipe.path(recipe.network.initial)
+    return find_bundle(folder if folder.is_dir() else recipe.network.initial)
+
+
+def _continued(recipe: Recipe, precision: str) -> keras.Model:
+    """The network of `network.initial`, which has to suit the recipe as it is."""
+    card, spec = (bundle := _initial(recipe)).card, recipe.network
+    for what, theirs, ours in (
+        ("classes", len(card.classes), len(recipe.classes)), ("bands", len(card.bands), len(spec.bands)),
+        ("activation", card.activation, spec.activation),
+    ):  # fmt: skip
+        if theirs != ours:
+            raise RecipeError(
+                f"network.initial: {what} of model {card.name}: {theirs}, of the recipe: {ours}; "
+                "name network.architecture to begin anew what differs"
+            )
+    model = bundle.load_keras()
+    return model if precision == "float32" else in_policy(model, POLICIES[precision])
 
 
 def _weights(recipe: Recipe) -> str:

@@ -28,7 +28,7 @@ from geoseg.staging import staged_folder
 from geoseg.training.dataset import open_part
 from geoseg.training.fit import precision
 from geoseg.training.losses import loss
-from geoseg.training.network import build_network, prediction_patches
+from geoseg.training.network import build_network, described, prediction_patches
 from geoseg.training.schedule import History, best_epoch
 from geoseg.training.scores import Row, score_rows
 from geoseg.training.state import load_weights
@@ -112,14 +112,13 @@ def make_card(
     recipe: Recipe, model: keras.Model, classes: tuple[ClassSpec, ...], rows: Mapping[Part, Sequence[Row]]
 ) -> Card:
     """What the recipe and the scores say together; stride and halo are for `save_bundle` to fill in."""
-    spec, patches, options = recipe.publish, recipe.patches, recipe.network.options
+    spec, patches = recipe.publish, recipe.patches
     size, overlap = prediction_patches(recipe, model)
-    details = ", ".join(f"{name} {value}" for name, value in options.items())
     return Card(
         name=recipe.name, licence=spec.licence,
         summary=spec.summary or f"Trained by the recipe {recipe.name}.",
         attribution=spec.attribution, parameters=model.count_params(), activation=recipe.network.activation,
-        architecture=recipe.network.architecture + (f" ({details})" if details else ""),
+        architecture=described(recipe),
         bands=recipe.network.bands, pixel_sizes_m=_pixel_sizes(recipe), patch_size=size, overlap=overlap,
         median_kernel=patches.median_kernel, stride=1, halo=0, classes=classes,
         training=spec.training or tuple({"name": data.name} for data in recipe.data),

@@ -16,8 +16,10 @@ from tiny_recipes import write_recipe
 import geoseg
 from geoseg.errors import OutputError, RecipeError
 from geoseg.models.bundle import find_bundle
+from geoseg.models.card import ClassSpec
+from geoseg.recipe.fit import Network
 from geoseg.recipe.recipe import load_recipe
-from geoseg.training.network import build_network
+from geoseg.training.network import build_network, described
 from geoseg.training.run import table, train
 
 FILES = {"card.toml", "model.keras", "model.onnx", "recipe.toml", "history.json", "history.csv",
@@ -131,7 +133,7 @@ def test_a_shallower_network_starts_from_a_deeper_one(tmp_path):
 def test_what_does_not_fit_the_initial_network_starts_anew(trained, tmp_path, caplog):
     _, done = trained
     recipe = load_recipe(write_recipe(tmp_path, network={"initial": done.folder}))
-    recipe = replace(recipe, classes=(*recipe.classes, replace(recipe.classes[0], name="shadow")))
+    recipe = replace(recipe, classes=(*recipe.classes, ClassSpec("shadow")))
     with caplog.at_level("INFO"):
         wider = build_network(recipe)
     source = find_bundle(done.folder).load_keras()
@@ -143,6 +145,28 @@ def test_what_does_not_fit_the_initial_network_starts_anew(trained, tmp_path, ca
     shared = replace(recipe, publish=replace(recipe.publish, initial_share=0.5))
     with pytest.raises(RecipeError, match=r"initial_share needs .* probabilities_logits differs"):
         build_network(shared)
+
+
+def test_without_an_architecture_the_initial_network_goes_on(trained, tmp_path):
+    _, done = trained
+    recipe = load_recipe(write_recipe(tmp_path, fit={"epochs": 1, "precision": "bfloat16"}))
+    recipe = replace(recipe, network=Network(initial=str(done.folder)))
+    source = find_bundle(done.folder)
+    for precision in ("float32", "bfloat16"):
+        model = build_network(recipe, precision)
+        np.testing.assert_equal(model.get_weights(), source.load_keras().get_weights())
+    assert model.get_layer("x_1_0_conv").compute_dtype == "bfloat16"
+    assert {output.dtype for output in model.outputs} == {"float32"}
+    assert described(recipe) == source.card.architecture
+    for changes, words in [
+        ({"classes": (*recipe.classes, ClassSpec("shadow"))}, "classes of model tiny: 2, of the recipe: 3"),
+        ({"network": replace(recipe.network, bands=("gray",))}, "bands of model .*: 3, of the recipe: 1"),
+        ({"network": replace(recipe.network, activation="softmax")}, "activation .*: sigmoid, .*: softmax"),
+    ]:
+        with pytest.raises(RecipeError, match=words):
+            build_network(replace(recipe, **changes))
+    with pytest.raises(RecipeError, match="needs an architecture, or an initial"):
+        Network(initial=str(done.folder), options={"width": 2})
 
 
 def test_killed_and_resumed_it_finishes_with_all_its_epochs(tmp_path):
