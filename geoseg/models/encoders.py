@@ -3,6 +3,7 @@
 The U-Net and UNet++ decoders take any of them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -11,9 +12,6 @@ from keras import layers
 from geoseg.errors import ModelError
 from geoseg.models.blocks import conv_block
 from geoseg.models.pretrained import copy_weights, load_mobilenet_v2, prepare_batch_norm
-
-# Deepest level of each encoder: its coarsest features have stride 2**depth.
-DEPTHS = {"plain": 4, "mobilenet_v2": 5}
 
 # The last layer of each stride: 1×1 expansions are the widest features, read before the next reduction.
 MOBILENET_V2_FEATURES = {
@@ -24,14 +22,21 @@ MOBILENET_V2_FEATURES = {
     32: "block_16_project_BN",
 }
 
+# Without the last block, which has a fourth of the encoder's weights.
+MOBILENET_V2_SHORT = MOBILENET_V2_FEATURES | {32: "block_15_add"}
+MOBILENETS = {"mobilenet_v2": MOBILENET_V2_FEATURES, "mobilenet_v2_short": MOBILENET_V2_SHORT}
+
+# Deepest level of each encoder: its coarsest features have stride 2**depth.
+DEPTHS = {"plain": 4} | dict.fromkeys(MOBILENETS, 5)
+
 
 def encoder_depth(encoder: str, depth: int | None, weights: str | Path | None = None) -> int:
     """Number of times an encoder halves the resolution.
 
     Args:
-        encoder: "plain" or "mobilenet_v2".
-        depth: levels asked for; None means 4 for "plain" and 5 for "mobilenet_v2".
-        weights: pre-trained weights, which only "mobilenet_v2" takes.
+        encoder: "plain", "mobilenet_v2" or "mobilenet_v2_short".
+        depth: levels asked for; None means 4 for "plain" and 5 for the others.
+        weights: pre-trained weights, which "plain" does not take.
 
     Raises:
         ModelError: an unknown encoder, a depth it does not have, or weights it does not take.
@@ -41,7 +46,7 @@ def encoder_depth(encoder: str, depth: int | None, weights: str | Path | None = 
     if encoder == "plain" and weights is not None:
         raise ModelError("the plain encoder has no pre-trained weights; use encoder='mobilenet_v2'")
     depth = DEPTHS[encoder] if depth is None else depth
-    if depth < 1 or (encoder == "mobilenet_v2" and depth > DEPTHS[encoder]):
+    if depth < 1 or (encoder in MOBILENETS and depth > DEPTHS[encoder]):
         raise ModelError(f"the {encoder} encoder has no depth {depth}; use 1 to {DEPTHS[encoder]}")
     return depth
 
@@ -78,6 +83,7 @@ def mobilenet_v2(
     weights: str | Path | None = None,
     freeze_batch_norm: bool = True,
     stem: int = 0,
+    ends: Mapping[int, str] = MOBILENET_V2_FEATURES,
 ) -> dict[int, keras.KerasTensor]:
     """MobileNetV2 (Sandler et al. 2018), optionally with weights learned on ImageNet.
 
@@ -100,6 +106,7 @@ def mobilenet_v2(
         freeze_batch_norm: keep pre-trained statistics, scales and offsets of batch normalization.
         stem: filters of an extra convolution block at full resolution, which MobileNetV2 itself lacks;
             0 leaves it, and `features[1]`, out.
+        ends: the layer that the features of each stride are read from.
 
     Returns:
         Features by stride, `{1 if stem, 2, …, 2**depth}`.
@@ -112,7 +119,7 @@ def mobilenet_v2(
         copy_weights(load_mobilenet_v2(alpha, weights), network)
     prepare_batch_norm(network, frozen=freeze_batch_norm and weights is not None)
     features = {1: conv_block(x, stem, name="x_0_0")} if stem else {}
-    for stride, name in MOBILENET_V2_FEATURES.items():
+    for stride, name in ends.items():
         if stride <= 2**depth:
             features[stride] = network.get_layer(name).output
     return features
@@ -142,6 +149,7 @@ def encode(
             weights=weights,
             freeze_batch_norm=freeze_batch_norm,
             stem=width if full_resolution else 0,
+            ends=MOBILENETS[encoder],
         )
     return {stride: tensor for stride, tensor in features.items() if full_resolution or stride > 1}
 
@@ -153,8 +161,10 @@ def encoder_layers(model: keras.Model) -> list[layers.Layer]:
         ModelError: the model has none of the features by whose names our encoders are known.
     """
     ends = [kind.format(level) for kind in ("pool_{}", "x_{}_0") for level in range(10)]
+    for stride, name in MOBILENET_V2_FEATURES.items():
+        ends += [MOBILENET_V2_SHORT[stride], name]
     present = {layer.name for layer in model.layers}
-    found = [name for name in (*ends, *MOBILENET_V2_FEATURES.values()) if name in present]
+    found = [name for name in ends if name in present]
     if not found:
         raise ModelError(f"{model.name} has no encoder that could be frozen; train it without")
     inner: list[layers.Layer] = keras.Model(model.input, model.get_layer(found[-1]).output).layers

@@ -51,7 +51,7 @@ def build_unet(
         batch_norm: normalize after each convolution of the blocks.
         up: "nearest" repeats pixels, "transpose" is a transposed convolution of stride 2.
         up_kernel: kernel size of the transposed convolution in px.
-        encoder: "plain" convolutions, or "mobilenet_v2".
+        encoder: "plain" convolutions, "mobilenet_v2", or "mobilenet_v2_short" without its last block.
         alpha: width multiplier of MobileNetV2.
         weights: of MobileNetV2: None, "imagenet" or the path of a .h5 file.
         freeze_batch_norm: keep the batch normalization of pre-trained weights as it is.

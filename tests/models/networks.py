@@ -15,6 +15,9 @@ NETWORKS = {
     "unet-mobilenet": partial(build_unet, **MOBILENET),
     "unetpp": partial(build_unetpp, width=2),
     "unetpp-mobilenet": partial(build_unetpp, **MOBILENET, full_resolution=False),
+    "unetpp-mobilenet-short": partial(
+        build_unetpp, encoder="mobilenet_v2_short", alpha=0.1, width=2, full_resolution=False
+    ),
     "segnet": partial(build_segnet, width=2),
     "mobilenet_unet": partial(build_mobilenet_unet, alpha=0.1, decoder=(8, 4, 4, 2)),
 }

@@ -142,11 +142,10 @@ def test_encoders_are_known_by_their_features():
     inner = {layer.name for layer in encoder_layers(build("unetpp", width=2, depth=2))}
     assert {"x_0_0", "x_1_0", "x_2_0"} < inner
     assert not {name for name in inner if name.startswith(("x_0_1", "x_1_1", "probabilities"))}
-    inner = {
-        layer.name for layer in encoder_layers(build("unet", width=2, encoder="mobilenet_v2", alpha=0.35))
-    }
-    assert "block_16_project_BN" in inner
-    assert "x_0_0" not in inner
+    for encoder, end in (("mobilenet_v2", "block_16_project_BN"), ("mobilenet_v2_short", "block_15_add")):
+        inner = {layer.name for layer in encoder_layers(build("unet", width=2, encoder=encoder, alpha=0.1))}
+        assert end in inner
+        assert "x_0_0" not in inner
     assert "encoder_1_2" in {
         layer.name for layer in encoder_layers(build("segnet", width=2, convolutions=[1, 2]))
     }
