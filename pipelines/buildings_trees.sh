@@ -17,7 +17,7 @@ trained() {  # VARIANT
 }
 
 left_out() {  # CITY METRES: what networks that never saw the city are worth there
-    for twin in s m; do
+    for twin in m s; do
         trained ${twin}_without_"$1"
         python benchmarks/accuracy.py $recipe $made/${twin}_without_"$1" --sets "$1" --res "$2" --patch-size 512 \
             --threshold 0.4 0.4 --json $made/${twin}_without_"$1".json
@@ -37,12 +37,10 @@ trained teacher
 [ -d $made/pseudo ] || python pipelines/pseudo_labels.py $recipe $made/teacher $made/pseudo \
     banepa=0.3 kampala=0.3 accra=0.3 naip=0.6 --distrust accra --only naip=pipelines/recipes/buildings_trees_naip.txt \
     --points naip=tree,trees_naip/points.csv
-trained s_first
-trained s_second
-trained s
 trained m_first
 trained m_second
 trained m
+trained s
 left_out banepa 0.35
 left_out accra 0.35
 left_out kampala 0.35

@@ -65,9 +65,9 @@ def test_too_little_for_one_call_is_one_line_with_a_number_that_suffices():
     assert plan(limit=int(wanted * GIB)).engine.streams == 1
 
 
-def test_exact_mode_on_the_quickest_engine_needs_no_more_than_the_usual_limit():
+def test_exact_mode_on_the_quickest_engine_needs_less_than_the_usual_limit():
     got = plan(
-        limit=2 * GIB, engine=Processor("openvino (CPU, bfloat16)", "bfloat16"), area=Window(0, 0, 900, 900)
+        limit=3 * GIB, engine=Processor("openvino (CPU, bfloat16)", "bfloat16"), area=Window(0, 0, 900, 900)
     )
     assert got.engine.streams == 1
 

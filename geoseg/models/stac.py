@@ -14,6 +14,7 @@ from typing import Any
 
 from geoseg.models.bundle import CARD_FILE, KERAS_FILE, Bundle
 from geoseg.models.card import Card, ClassSpec
+from geoseg.models.safety import check_onnx
 from geoseg.staging import staged
 
 STAC_VERSION = "1.1.0"
@@ -142,10 +143,12 @@ def _assets(bundle: Bundle, base: str) -> dict[str, Any]:
     }  # fmt: skip
     for name, total in bundle.card.files.items():
         keras = name == KERAS_FILE
+        shared = not keras and check_onnx(bundle.folder / name, KERAS_FILE)
         assets[name.replace(".", "_")] = {
             "href": f"{base}/{name}", "roles": ["mlm:model"], "file:checksum": SHA256 + total,
             "type": "application/zip" if keras else "application/octet-stream; framework=onnx",
-            "title": "Network and weights for " + ("Keras" if keras else "ONNX Runtime and OpenVINO"),
+            "title": "Network and weights for " + ("Keras" if keras else "ONNX Runtime and OpenVINO")
+                     + (f", which lie in {KERAS_FILE}" if shared else ""),
             "raster:bands": [{"name": band} for band in bundle.card.bands],
             "mlm:framework": "Keras" if keras else "ONNX",
             "mlm:artifact_type": "tf.keras.Model.save" if keras else "onnx.save_model",

@@ -96,3 +96,10 @@ def test_shapes_are_those_of_the_network(tiny_bundle):
     assert given["input"]["shape"][-1] == model.input_shape[-1]
     assert made["result"]["shape"][-1] == model.output_shape[-1]
     assert properties["mlm:total_parameters"] == model.count_params()
+
+
+def test_a_catalogue_says_in_which_file_the_weights_lie(tiny_bundle):
+    title = stac_item(tiny_bundle, ".")["assets"]["model_onnx"]["title"]
+    assert title == "Network and weights for ONNX Runtime and OpenVINO"
+    for bundle in shipped():
+        assert stac_item(bundle, ".")["assets"]["model_onnx"]["title"] == f"{title}, which lie in model.keras"
