@@ -14,10 +14,8 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
-LAYOUTS = (
-    (2, 3, 1, 0),
-    (2, 3, 0, 1),
-)  # axes of kernels in the order of Keras: of convolutions, of depthwise ones
+# Axes of kernels in the order of Keras: of convolutions, transposed ones too, and of depthwise ones.
+LAYOUTS = (2, 3, 1, 0), (2, 3, 0, 1)
 
 
 def point_into(proto: ModelProto, file: Path) -> None:

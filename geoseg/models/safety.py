@@ -28,7 +28,8 @@ OUTER = {
     "keras": ("DTypePolicy", "Model", "Sequential"), "keras.models": ("Functional", "Model", "Sequential"),
     "keras.src.models.functional": ("Functional",),
 }  # fmt: skip
-POINTS_AWAY = b"location"  # the key of ONNX for data in other files, spelt out in the file
+LOCATION = "location"  # the key of ONNX for data in other files
+POINTS_AWAY = LOCATION.encode()  # which is spelt out in a file that has some
 
 
 def check_keras(path: Path) -> None:
@@ -142,8 +143,8 @@ def _sizes(group: Any) -> Iterator[tuple[int, int]]:
 def check_onnx(path: Path, beside: str) -> bool:
     """Refuse an ONNX file whose weights lie in other files than the one that may be `beside` it.
 
-    A file that points to others holds the word `location`; only one that holds it elsewhere than in the whole
-    entry that names `beside` is parsed here. Engines see to it that what it points to is there.
+    A file that points to others holds the word `location`; only one that does is parsed here. Engines see to
+    it that what it points to is there.
 
     Returns:
         Whether it points to the file beside it.
@@ -152,23 +153,17 @@ def check_onnx(path: Path, beside: str) -> bool:
         BundleError: when it points to others, or cannot be parsed.
     """
     content = path.read_bytes()
-    allowed = content.count(_entry(beside))
-    if content.count(POINTS_AWAY) == allowed:
-        return allowed > 0
+    if POINTS_AWAY not in content:
+        return False
     import onnx
     from onnx.external_data_helper import _get_all_tensors, uses_external_data
 
     try:
-        model = onnx.load_model_from_string(content)
-        away = [tensor.name for tensor in _get_all_tensors(model) if uses_external_data(tensor)]
+        tensors = list(_get_all_tensors(onnx.load_model_from_string(content)))
     except Exception as error:  # protobuf's own, of no common kind
         raise BundleError(f"{path} is a damaged ONNX file: {error}; get it again") from error
-    if away:
-        raise BundleError(f"{path}: its weights {away[0][:80]!r} lie in other files; do not use it")
-    return False
-
-
-def _entry(name: str) -> bytes:
-    """`external_data { key: "location" value: NAME }` of a tensor in protobuf's wire format, whole."""
-    pair = bytes([0x0A, len(POINTS_AWAY)]) + POINTS_AWAY + bytes([0x12, len(name)]) + name.encode()
-    return bytes([0x6A, len(pair)]) + pair
+    away = [tensor for tensor in tensors if uses_external_data(tensor)]
+    for tensor in away:
+        if {pair.value for pair in tensor.external_data if pair.key == LOCATION} != {beside}:
+            raise BundleError(f"{path}: its weights {tensor.name[:80]!r} lie in other files; do not use it")
+    return bool(away)
