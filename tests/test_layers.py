@@ -35,7 +35,7 @@ LIBRARIES = {
     "core": ARRAYS,
     "geo": ARRAYS | {"rasterio", "pyproj", "affine", "geopandas", "shapely", "PIL", "urllib3"},
     "vector": ARRAYS | VECTORS | {"pyproj", "affine", "rasterio"},
-    "models": {"keras", "numpy", "onnx", "tomli_w", "h5py"},
+    "models": {"google", "keras", "numpy", "onnx", "tomli_w", "h5py"},
     "runtime": {"numpy", "keras", "tensorflow", "jax", "openvino", "onnx", "onnxruntime", "nncf", "rasterio"},
     "recipe": {"tomli_w"},
     "settings": set(),

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import BundleError, in_a_line
-from geoseg.models.protobuf import wire_fields
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 METADATA = "metadata.json"  # Keras' version, and when it saved the file
@@ -31,6 +30,7 @@ OUTER = {
 }  # fmt: skip
 LOCATION = b"location"  # the key of ONNX for data in other files, spelt out in the file
 GRAPH, INITIALIZER, EXTERNAL_DATA, KEY, VALUE = 7, 5, 13, 1, 2  # fields of onnx.proto on the way to it
+DELIMITED = 2  # the wire type of texts, bytes and inner messages
 
 
 def check_keras(path: Path) -> None:
@@ -172,18 +172,29 @@ def check_onnx(path: Path, beside: str) -> bool:
 
 
 def _places(content: bytes) -> Iterator[bytes]:
-    """What the weights of an ONNX file name as their places, as far as it can be read."""
-    try:
-        for tensor in _inner(content, GRAPH, INITIALIZER):
-            for pair in map(dict, map(wire_fields, _inner(tensor, EXTERNAL_DATA))):
-                if pair.get(KEY) == LOCATION:
-                    yield pair.get(VALUE, b"")
-    except ValueError:
-        return
+    """What the weights of an ONNX file name as their places."""
+    for tensor in _inner(content, GRAPH, INITIALIZER):
+        for entry in _inner(tensor, EXTERNAL_DATA):
+            pair = dict(_fields(entry))
+            if pair.get(KEY) == LOCATION:
+                yield pair.get(VALUE, b"")
 
 
 def _inner(message: bytes, *path: int) -> Iterator[bytes]:
     """The messages that lie in a message under these fields, one in the other."""
-    for number, part in wire_fields(message):
+    for number, part in _fields(message):
         if number == path[0]:
             yield from _inner(part, *path[1:]) if path[1:] else (part,)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and content of a message's texts and inner messages; none where it is no message."""
+    from google.protobuf.empty_pb2 import Empty
+    from google.protobuf.message import DecodeError
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    try:
+        fields = UnknownFieldSet(Empty.FromString(message))
+    except DecodeError:
+        return
+    yield from ((field.field_number, field.data) for field in fields if field.wire_type == DELIMITED)

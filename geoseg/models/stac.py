@@ -143,7 +143,7 @@ def _assets(bundle: Bundle, base: str) -> dict[str, Any]:
     }  # fmt: skip
     for name, total in bundle.card.files.items():
         keras = name == KERAS_FILE
-        shared = not keras and check_onnx(bundle.folder / name, KERAS_FILE)
+        shared = not keras and check_onnx(bundle.file(name), KERAS_FILE)
         assets[name.replace(".", "_")] = {
             "href": f"{base}/{name}", "roles": ["mlm:model"], "file:checksum": SHA256 + total,
             "type": "application/zip" if keras else "application/octet-stream; framework=onnx",

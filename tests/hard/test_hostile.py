@@ -261,6 +261,16 @@ def test_an_entry_with_two_files_in_it_is_no_reference_to_the_keras_file(tmp_pat
         check_onnx(path, "model.keras")
 
 
+def test_the_models_of_the_package_are_looked_at_without_the_onnx_package():
+    script = """
+import sys
+from geoseg.models.bundle import shipped
+print([bundle.file("model.onnx").name for bundle in shipped()], "onnx" in sys.modules)
+"""
+    said = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert said.strip() == "['model.onnx', 'model.onnx'] False"
+
+
 def test_weights_in_the_keras_file_are_the_ones_that_the_card_means(tmp_path):
     onnx_file(tmp_path / "model.onnx", "model.keras")
     (tmp_path / "model.keras").write_bytes(bytes(8))
