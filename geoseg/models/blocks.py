@@ -59,11 +59,13 @@ def image_input(
     return image, layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(image)
 
 
-def conv(x: keras.KerasTensor, filters: int, *, name: str, batch_norm: bool = True) -> keras.KerasTensor:
-    """3×3 convolution, batch normalization unless switched off, ReLU; the ReLU bears the name."""
+def conv(
+    x: keras.KerasTensor, filters: int, *, name: str, kernel: int = 3, batch_norm: bool = True
+) -> keras.KerasTensor:
+    """Convolution, batch normalization unless switched off, ReLU; the ReLU bears the name."""
     x = layers.Conv2D(
         filters,
-        3,
+        kernel,
         padding="same",
         use_bias=not batch_norm,
         kernel_initializer="he_normal",

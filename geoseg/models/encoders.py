@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from geoseg.errors import ModelError
-from geoseg.models.blocks import conv_block
+from geoseg.models.blocks import conv, conv_block
 from geoseg.models.pretrained import copy_weights, load_mobilenet_v2, prepare_batch_norm
 
 # The last layer of each stride: 1×1 expansions are the widest features, read before the next reduction.
@@ -137,8 +137,13 @@ def encode(
     weights: str | Path | None,
     freeze_batch_norm: bool,
     full_resolution: bool,
+    lateral: bool,
 ) -> dict[int, keras.KerasTensor]:
-    """Features of the named encoder at the strides that a decoder needs: 1 (or 2) … 2**depth."""
+    """Features of the named encoder at the strides that a decoder needs: 1 (or 2) … 2**depth.
+
+    `lateral` narrows those that are wider than the decoder there, `width` times the stride, by 1×1
+    convolutions (Lin et al. 2017, arXiv:1612.03144, section 3).
+    """
     if encoder == "plain":
         features = plain(x, width=width, depth=depth, dropout=dropout, batch_norm=batch_norm)
     else:
@@ -151,7 +156,12 @@ def encode(
             stem=width if full_resolution else 0,
             ends=MOBILENETS[encoder],
         )
-    return {stride: tensor for stride, tensor in features.items() if full_resolution or stride > 1}
+    features = {stride: tensor for stride, tensor in features.items() if full_resolution or stride > 1}
+    for stride, x in features.items():
+        if lateral and x.shape[-1] > width * stride:
+            name = f"lateral_{stride.bit_length() - 1}"
+            features[stride] = conv(x, width * stride, kernel=1, name=name, batch_norm=batch_norm)
+    return features
 
 
 def encoder_layers(model: keras.Model) -> list[layers.Layer]:

@@ -24,16 +24,19 @@ def in_bfloat16(model: keras.Model) -> keras.Model:
 def in_policy(model: keras.Model, policy: str, kept: Collection[str] = ()) -> keras.Model:
     """A copy of a model whose layers compute as a dtype policy of Keras says, with the same float32 weights.
 
+    Inputs are scaled, and outputs made, in float32 as before.
+
     Args:
         model: any network of ours, in float32.
         policy: such as `mixed_float16`.
         kept: names of layers that stay as they are, besides those of the outputs.
     """
     kept = {*model.output_names, *kept}
+    exact = (keras.layers.InputLayer, keras.layers.Rescaling)
 
     def clone(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
-        if layer.name not in kept and not isinstance(layer, keras.layers.InputLayer):
+        if layer.name not in kept and not isinstance(layer, exact):
             config["dtype"] = policy
         return layer.__class__.from_config(config)
 

@@ -32,6 +32,7 @@ def build_unet(
     weights: str | Path | None = None,
     freeze_batch_norm: bool = True,
     full_resolution: bool = True,
+    lateral: bool = False,
     name: str = "unet",
 ) -> keras.Model:
     """Build a U-Net.
@@ -57,6 +58,8 @@ def build_unet(
         freeze_batch_norm: keep the batch normalization of pre-trained weights as it is.
         full_resolution: False ends the decoder at half resolution and doubles the logits: several times
             cheaper, with softer outlines.
+        lateral: narrow encoder features that are wider than the decoder there, `width` times the stride,
+            by 1×1 convolutions: most of the multiplications beside MobileNetV2 are saved.
         name: name of the model.
 
     Returns:
@@ -78,6 +81,7 @@ def build_unet(
         weights=weights,
         freeze_batch_norm=freeze_batch_norm,
         full_resolution=full_resolution,
+        lateral=lateral,
     )
     filters = {stride: width * stride for stride in features}
     x = decode(features, filters, dropout=dropout, batch_norm=batch_norm, up=up, up_kernel=up_kernel)

@@ -34,6 +34,7 @@ def build_unetpp(
     weights: str | Path | None = None,
     freeze_batch_norm: bool = True,
     full_resolution: bool = True,
+    lateral: bool = False,
     name: str = "unetpp",
 ) -> keras.Model:
     """Build a UNet++.
@@ -57,6 +58,8 @@ def build_unetpp(
         freeze_batch_norm: keep the batch normalization of pre-trained weights as it is.
         full_resolution: False makes stride 2 the finest level and doubles the logits; there is then one
             column less.
+        lateral: narrow encoder features that are wider than the decoder there, `width` times the stride,
+            by 1×1 convolutions: most of the multiplications beside MobileNetV2 are saved.
         name: name of the model.
 
     Returns:
@@ -79,6 +82,7 @@ def build_unetpp(
         weights=weights,
         freeze_batch_norm=freeze_batch_norm,
         full_resolution=full_resolution,
+        lateral=lateral,
     )
     block = {"dropout": dropout, "batch_norm": batch_norm}
     columns = _nested(features, width, block, {"kind": up, "kernel": up_kernel})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -41,21 +39,8 @@ def build_network(recipe: Recipe, precision: str = "float32") -> keras.Model:
         ModelError: arguments that do not fit together, or weights that cannot be loaded.
         RecipeError: a bundle of which no layer fits, or not all where `publish.initial_share` needs them.
     """
-    spec = recipe.network
-    if not spec.architecture:
-        return _continued(recipe, precision)
-    arguments: dict[str, Any] = {"weights": _weights(recipe)} if spec.weights else {}
-    arguments |= {"bands": len(spec.bands), "classes": len(recipe.classes), "activation": spec.activation}
-    with _policy(precision):
-        model = build(spec.architecture, **arguments, **spec.options)
-    if spec.initial:
-        anew = start_from(model, _initial(recipe))
-        if anew and recipe.publish.initial_share:
-            raise RecipeError(
-                f"publish.initial_share needs a network.initial of the same network and classes; {anew[0]} "
-                "differs; set it to 0"
-            )
-    return model
+    model = _begun(recipe) if recipe.network.architecture else _continued(recipe)
+    return model if precision == "float32" else in_policy(model, POLICIES[precision])
 
 
 def described(recipe: Recipe) -> str:
@@ -130,7 +115,23 @@ def _initial(recipe: Recipe) -> Bundle:
     return find_bundle(folder if folder.is_dir() else recipe.network.initial)
 
 
-def _continued(recipe: Recipe, precision: str) -> keras.Model:
+def _begun(recipe: Recipe) -> keras.Model:
+    """The network of `network.architecture`, with the weights of `network.initial` where they fit."""
+    spec = recipe.network
+    arguments: dict[str, Any] = {"weights": _weights(recipe)} if spec.weights else {}
+    arguments |= {"bands": len(spec.bands), "classes": len(recipe.classes), "activation": spec.activation}
+    model = build(spec.architecture, **arguments, **spec.options)
+    if spec.initial:
+        anew = start_from(model, _initial(recipe))
+        if anew and recipe.publish.initial_share:
+            raise RecipeError(
+                f"publish.initial_share needs a network.initial of the same network and classes; {anew[0]} "
+                "differs; set it to 0"
+            )
+    return model
+
+
+def _continued(recipe: Recipe) -> keras.Model:
     """The network of `network.initial`, which has to suit the recipe as it is."""
     card, spec = (bundle := _initial(recipe)).card, recipe.network
     for what, theirs, ours in (
@@ -142,21 +143,9 @@ def _continued(recipe: Recipe, precision: str) -> keras.Model:
                 f"network.initial: {what} of model {card.name}: {theirs}, of the recipe: {ours}; "
                 "name network.architecture to begin anew what differs"
             )
-    model = bundle.load_keras()
-    return model if precision == "float32" else in_policy(model, POLICIES[precision])
+    return bundle.load_keras()
 
 
 def _weights(recipe: Recipe) -> str:
     text = recipe.network.weights
     return text if text == "imagenet" else str(recipe.path(text))
-
-
-@contextmanager
-def _policy(precision: str) -> Iterator[None]:
-    """Layers made inside the `with` block compute in this precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(POLICIES[precision])
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -16,7 +16,7 @@ NETWORKS = {
     "unetpp": partial(build_unetpp, width=2),
     "unetpp-mobilenet": partial(build_unetpp, **MOBILENET, full_resolution=False),
     "unetpp-mobilenet-short": partial(
-        build_unetpp, encoder="mobilenet_v2_short", alpha=0.1, width=2, full_resolution=False
+        build_unetpp, encoder="mobilenet_v2_short", alpha=0.1, width=2, full_resolution=False, lateral=True
     ),
     "segnet": partial(build_segnet, width=2),
     "mobilenet_unet": partial(build_mobilenet_unet, alpha=0.1, decoder=(8, 4, 4, 2)),

@@ -6,7 +6,7 @@ import pytest
 from networks import forward
 
 from geoseg.errors import ModelError
-from geoseg.models import build_mobilenet_unet, build_unet
+from geoseg.models import build_mobilenet_unet, build_unet, build_unetpp
 from geoseg.models.encoders import MOBILENET_V2_FEATURES, mobilenet_v2, plain
 from geoseg.models.footprint import footprint
 from geoseg.models.pretrained import adapt_bands
@@ -50,6 +50,22 @@ def test_shallow_mobilenet_drops_the_layers_below():
     shallow = build_unet(encoder="mobilenet_v2", alpha=0.1, width=2, depth=3)
     assert footprint(shallow).stride == 8
     assert "block_13_expand" not in {layer.name for layer in shallow.layers}
+
+
+@pytest.mark.parametrize("build", [build_unet, build_unetpp])
+def test_lateral_connections_are_as_wide_as_the_decoder_at_most(build):
+    network = {"encoder": "mobilenet_v2", "alpha": 0.35, "width": 5}
+    wide, narrow = build(**network), build(**network, lateral=True)
+    shapes = {n: narrow.get_layer(f"lateral_{n}").output.shape[-1] for n in (1, 2, 3, 4)}
+    assert shapes == {1: 10, 2: 20, 3: 40, 4: 80}
+    # the coarsest features, and those of the stem, are not wider
+    assert {layer.name for layer in narrow.layers if layer.name.startswith("lateral_5")} == set()
+    assert narrow.count_params() < wide.count_params()
+    assert footprint(narrow) == footprint(wide)
+
+
+def test_lateral_connections_leave_a_plain_encoder_alone():
+    assert build_unet(width=2, lateral=True).count_params() == build_unet(width=2).count_params()
 
 
 def test_weights_from_a_file(pretrained):
