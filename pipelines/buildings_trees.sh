@@ -16,6 +16,12 @@ trained() {  # VARIANT
     [ -d $made/"$1" ] || geoseg -v train $recipe --variant "$1" -o $made/"$1"
 }
 
+labelled_by() {  # TEACHER FOLDER: what it is sure of, where the labels say nothing
+    [ -d $made/"$2" ] || python pipelines/pseudo_labels.py $recipe $made/"$1" $made/"$2" \
+        banepa=0.3 kampala=0.3 accra=0.3 naip=0.6 --distrust accra \
+        --only naip=pipelines/recipes/buildings_trees_naip.txt --points naip=tree,trees_naip/points.csv
+}
+
 left_out() {  # CITY METRES: what networks that never saw the city are worth there
     for twin in m s; do
         trained ${twin}_without_"$1"
@@ -24,22 +30,25 @@ left_out() {  # CITY METRES: what networks that never saw the city are worth the
     done
 }
 
+bundled() {  # VARIANT NAME TARGET [OPTION ...]
+    python pipelines/bundle_buildings_trees.py $recipe $made/"$1" "$3" --name "$2" --threshold building=0.4 tree=0.4 "${@:4}"
+}
+
 packaged() {  # VARIANT NAME: what it is worth as it is shipped, then with that in its card
-    bundle="python pipelines/bundle_buildings_trees.py $recipe $made/$1 --threshold building=0.4 tree=0.4"
-    $bundle $made/"$2" --name "$2"
+    bundled "$1" "$2" $made/"$2"
     python benchmarks/accuracy.py $recipe $made/"$2" --json $made/"$1"_test.json
-    $bundle geoseg/bundles/"$2" --name "$2" --scores "$made/$1_test.json=$held" \
+    bundled "$1" "$2" geoseg/bundles/"$2" --scores "$made/$1_test.json=$held" \
         $made/"$1"_without_{banepa,accra,kampala,dubai}.json="$never" --scenes $real
 }
 
 [ -d $made/synth ] || { scenes suburb 100 20; scenes town 200 20; scenes rural 300 8; }
 trained teacher
-[ -d $made/pseudo ] || python pipelines/pseudo_labels.py $recipe $made/teacher $made/pseudo \
-    banepa=0.3 kampala=0.3 accra=0.3 naip=0.6 --distrust accra --only naip=pipelines/recipes/buildings_trees_naip.txt \
-    --points naip=tree,trees_naip/points.csv
+labelled_by teacher pseudo
 trained m_first
 trained m_second
 trained m
+labelled_by m pseudo_m
+trained s_first
 trained s
 left_out banepa 0.35
 left_out accra 0.35
