@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about six hours on two
-# cores. What is there already is not made again.
+# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about eight hours on
+# two cores. What is there already is not made again.
 #     pipelines/buildings_trees.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -67,7 +67,7 @@ def test_too_little_for_one_call_is_one_line_with_a_number_that_suffices():
 
 def test_exact_mode_on_the_quickest_engine_needs_less_than_the_usual_limit():
     got = plan(
-        limit=3 * GIB, engine=Processor("openvino (CPU, bfloat16)", "bfloat16"), area=Window(0, 0, 900, 900)
+        limit=2 * GIB, engine=Processor("openvino (CPU, bfloat16)", "bfloat16"), area=Window(0, 0, 900, 900)
     )
     assert got.engine.streams == 1
 
