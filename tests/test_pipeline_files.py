@@ -146,7 +146,7 @@ def test_there_is_no_wall_of_buildings_along_a_nodata_border(crops, loaded, tmp_
         shares.append([(whole[ring] == 1).mean(), (mask[ring] == 1).mean()])
     more = np.diff(shares).ravel()
     assert more.mean() <= 0.02, np.round(shares, 3)
-    assert more.max() <= 0.10, np.round(shares, 3)
+    assert more.max() <= 0.15, np.round(shares, 3)  # a roof cut in two may be taken for one or not
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (100, 100), (300, 300), (300, 700)])
