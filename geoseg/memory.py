@@ -20,7 +20,7 @@ from geoseg.runtime.engine import Engine
 from geoseg.settings import Settings
 
 ENGINE_BYTES = 2**30  # a framework, its work space for calls of up to `BATCH_PIXELS`, GDAL's cache
-DEFAULT_LIMIT = 4 * 2**30  # exact mode of the bundled model takes 3; blending 1
+DEFAULT_LIMIT = 4 * 2**30  # exact mode of the larger bundled model takes 3; blending 1
 WORK_SPACE, KERAS_WORK_SPACE = 1.5, 2.0  # times what the graph holds at once; measured up to 1.5 and 1.9
 TYPICAL_VALUES = 256.0  # that a U-Net of 64 filters holds per pixel, for networks without an ONNX file
 

@@ -110,6 +110,7 @@ def test_a_cutline_is_a_mask_like_any_other(crop, loaded, tmp_path):
 
 
 BORDER = 12  # pixels
+MOST = {"swath": 0.12}  # a known fault of the bundled model: 50 px of a yard along one border, called a roof
 PLACES_IN_SUBURB = [(20, 20), (20, 620), (350, 320), (350, 620), (680, 20), (680, 620)]
 
 
@@ -146,7 +147,7 @@ def test_there_is_no_wall_of_buildings_along_a_nodata_border(crops, loaded, tmp_
         shares.append([(whole[ring] == 1).mean(), (mask[ring] == 1).mean()])
     more = np.diff(shares).ravel()
     assert more.mean() <= 0.02, np.round(shares, 3)
-    assert more.max() <= 0.15, np.round(shares, 3)  # a roof cut in two may be taken for one or not
+    assert more.max() <= MOST.get(kind, 0.10), np.round(shares, 3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (100, 100), (300, 300), (300, 700)])
