@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from geoseg.geo.tile_search import TileChoices, as_scenes
 from geoseg.geo.tiling import TileJob, cut_tiles
 from geoseg.halo import settle
-from geoseg.jobs import SceneJob, quicklook_of
+from geoseg.jobs import SceneJob, mask_of, quicklook_of
 from geoseg.memory import DEFAULT_LIMIT
 from geoseg.models.bundle import DEFAULT, Bundle, find_bundle
 from geoseg.prediction import Progress, Result, predict_scene
@@ -144,7 +144,7 @@ def predict(
     """
     tiles = TileChoices(zoom, bounds, _path(cutline), tms, _path(tile_cache))
     (scene,), bounds = as_scenes([str(scene)], tiles)
-    mask = _path(output) or default_mask(scene)
+    mask = _path(output) or mask_of(scene)
     job = SceneJob(
         scene=scene, mask=mask, probabilities=_path(probabilities), polygons=_path(polygons),
         quicklook=quicklook_of(mask) if quicklook else None, styled=styles,
@@ -257,8 +257,3 @@ def train(recipe: str | Path, output: str | Path | None = None, **options: Any) 
 
 def _path(given: str | Path | None) -> Path | None:
     return None if given is None else Path(given)
-
-
-def default_mask(scene: str | Path, folder: Path = Path()) -> Path:
-    """`folder/SCENE_mask.tif`."""
-    return folder / f"{Path(scene).stem}_mask.tif"

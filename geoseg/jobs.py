@@ -79,6 +79,11 @@ def style_of(layer: Path | None) -> Path | None:
     return None if layer is None else layer.with_suffix(".qml")
 
 
+def mask_of(scene: str) -> Path:
+    """Where a scene's mask goes if nothing else is said: into the current folder."""
+    return Path(f"{Path(scene).stem}_mask.tif")
+
+
 def quicklook_of(mask: Path) -> Path:
     """Where the picture of a scene goes: beside its mask."""
     return mask.with_name(f"{mask.stem}_quicklook.png")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from geoseg.cli import options
 from geoseg.cli.closing import show_closing
 from geoseg.cli.progress import bar, quiet
 from geoseg.cli.report import add_page
-from geoseg.errors import GeosegError, OutputError
+from geoseg.cli.targets import jobs_of, make_ready, target_of
+from geoseg.errors import GeosegError
 
 SOME_FAILED = 3
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
-FILE_ENDINGS = (".html", ".tif", ".tiff", ".geojson", ".geojsonl", ".gpkg", ".fgb", ".parquet")
 
 
 @click.command("predict")
@@ -134,9 +133,9 @@ def command(
     zoom, tms, cache = (choices.pop(key) for key in ("zoom", "tms", "tile_cache"))
     tiles = TileChoices(zoom, common["bounds"] or None, common["cutline"], tms, cache)
     datasets, common["bounds"] = as_scenes(scenes, tiles)
-    jobs = _jobs(datasets, output, probabilities, polygons, options=dict(creation_options), **common)
-    pages = [_target(job.scene, report, "_report.html", len(jobs) > 1) for job in jobs]
-    _refuse(jobs, pages, dry_run)
+    jobs = jobs_of(datasets, output, probabilities, polygons, options=dict(creation_options), **common)
+    pages = [target_of(job.scene, report, "_report.html", len(jobs) > 1) for job in jobs]
+    make_ready(jobs, pages, dry_run)
     with bar(str(choices["model"])) as progress:
         progress.stage("loading the model")
         ready = load(example=jobs[0], **choices)
@@ -152,60 +151,6 @@ def command(
     if failed:
         click.echo(f"geoseg: {failed} of {len(jobs)} scenes failed", err=True)
         sys.exit(SOME_FAILED)
-
-
-def _jobs(
-    scenes: Sequence[str],
-    output: Path | None,
-    probabilities: Path | None,
-    polygons: Path | None,
-    quicklook: bool,
-    styles: bool,
-    **common: Any,
-) -> list[Any]:
-    """One job a scene; files in folders are named after the scenes."""
-    from geoseg.jobs import SceneJob, quicklook_of
-
-    many = len(scenes) > 1
-    masks = [_target(scene, output, "_mask.tif", many) or Path(f"{Path(scene).stem}_mask.tif")
-             for scene in scenes]  # fmt: skip
-    return [
-        SceneJob(
-            scene,
-            mask,
-            _target(scene, probabilities, "_probabilities.tif", many),
-            _target(scene, polygons, "_polygons.gpkg", many),
-            quicklook=quicklook_of(mask) if quicklook else None,
-            styled=styles,
-            **common,
-        )
-        for scene, mask in zip(scenes, masks, strict=True)
-    ]
-
-
-def _target(scene: str, given: Path | None, ending: str, many: bool) -> Path | None:
-    """A file as it is given; in a folder, the scene's name with `ending`."""
-    if given is None or not (many or given.is_dir()):
-        return given
-    if given.suffix.lower() in FILE_ENDINGS:
-        raise OutputError(f"{given} is one file for many scenes; give a folder")
-    return given / f"{Path(scene).stem}{ending}"
-
-
-def _refuse(jobs: list[Any], pages: list[Path | None], dry_run: bool) -> None:
-    """Find clashes before any work is done; make the folders that were asked for."""
-    from geoseg.staging import check_absent
-
-    targets = [target for job in jobs for target in (*job.outputs, *job.beside)] + list(filter(None, pages))
-    twice = next((target for target in targets if targets.count(target) > 1), None)
-    if twice is not None:
-        raise OutputError(f"two scenes would both write {twice}; predict them into folders of their own")
-    if dry_run:
-        return
-    for target in targets:
-        if len(jobs) > 1:
-            target.parent.mkdir(parents=True, exist_ok=True)
-    check_absent(targets, jobs[0].overwrite)
 
 
 def _predict(job: Any, ready: Any, page: Path | None) -> Any:

@@ -156,12 +156,8 @@ def encode(
             stem=width if full_resolution else 0,
             ends=MOBILENETS[encoder],
         )
-    features = {stride: tensor for stride, tensor in features.items() if full_resolution or stride > 1}
-    for stride, x in features.items():
-        if lateral and x.shape[-1] > width * stride:
-            name = f"lateral_{stride.bit_length() - 1}"
-            features[stride] = conv(x, width * stride, kernel=1, name=name, batch_norm=batch_norm)
-    return features
+    kept = {stride: tensor for stride, tensor in features.items() if full_resolution or stride > 1}
+    return {s: _narrowed(t, width * s, s, batch_norm) if lateral else t for s, t in kept.items()}
 
 
 def encoder_layers(model: keras.Model) -> list[layers.Layer]:
@@ -179,3 +175,10 @@ def encoder_layers(model: keras.Model) -> list[layers.Layer]:
         raise ModelError(f"{model.name} has no encoder that could be frozen; train it without")
     inner: list[layers.Layer] = keras.Model(model.input, model.get_layer(found[-1]).output).layers
     return inner
+
+
+def _narrowed(x: keras.KerasTensor, width: int, stride: int, batch_norm: bool) -> keras.KerasTensor:
+    """Features with at most `width` channels: as they are, or through a 1×1 convolution."""
+    if x.shape[-1] <= width:
+        return x
+    return conv(x, width, kernel=1, name=f"lateral_{stride.bit_length() - 1}", batch_norm=batch_norm)
