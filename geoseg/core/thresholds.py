@@ -48,21 +48,25 @@ def confusions(histograms: Histogram, thresholds: Sequence[float]) -> NDArray[np
     return np.stack([np.sum(histograms * ~above, -1), np.sum(histograms * above, -1)], -1)
 
 
-def best_thresholds(histograms: Histogram) -> tuple[float, ...]:
-    """The threshold of each class with the best intersection over union; 0.5 where nothing is to be found.
+def best_thresholds(histograms: Histogram, otherwise: Sequence[float] = ()) -> tuple[float, ...]:
+    """The threshold of each class with the best intersection over union.
 
     Several sets count alike, however large they are: what is wanted is a threshold for the next one. Where
     several thresholds are equally good it is the middle one of them.
 
     Args:
         histograms: (classes, 2, 256), or (sets, classes, 2, 256).
+        otherwise: one per class, for classes of which nothing is to be found; 0.5 each when empty.
     """
     each = histograms.reshape(-1, *histograms.shape[-3:])
     no, yes = (each[:, :, truth, ::-1].cumsum(-1)[..., ::-1] for truth in (0, 1))  # pixels from each bin on
     true = yes[..., :1]
     iou = np.where(true > 0, np.nan_to_num(ratio(yes, no + true)), 0)
     mean = ratio(iou.sum(0), (true > 0).sum(0))
-    return tuple(0.5 if not np.nanmax(row, initial=0) else float(np.median(_where_best(row))) for row in mean)
+    return tuple(
+        float(np.median(_where_best(row))) if np.nanmax(row, initial=0) else unknown
+        for row, unknown in zip(mean, otherwise or [0.5] * len(mean), strict=True)
+    )
 
 
 def _where_best(row: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -117,7 +117,8 @@ class Publish:
         limits: known failures, one sentence each.
         overlap: pixels shared by neighbouring patches at prediction; None for a quarter of the patch.
         patch_size: at prediction, pixels; None for the training patch.
-        calibrate: choose each sigmoid class's threshold on the validation data.
+        calibrate: choose each sigmoid class's threshold on the validation data. A class that is not
+            in it keeps that of `network.initial`, or its own.
         initial_share: share of the weights of `network.initial` in the bundle's, 0 … 1; the trained ones are
             the rest. Half keeps what the first network knew beyond the new data and often beats both
             (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903).

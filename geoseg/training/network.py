@@ -52,6 +52,13 @@ def described(recipe: Recipe) -> str:
     return spec.architecture + (f" ({details})" if details else "")
 
 
+def first_thresholds(recipe: Recipe) -> tuple[float, ...]:
+    """Of each class that of its name in the bundle that the network starts from, else the recipe's."""
+    known = _initial(recipe).card.classes if recipe.network.initial else ()
+    thresholds = {spec.name: spec.threshold for spec in (*recipe.classes, *known)}
+    return tuple(thresholds[spec.name] for spec in recipe.classes)
+
+
 def start_from(model: keras.Model, bundle: Bundle) -> list[str]:
     """Give a model the weights of layers of the same names and shapes, frozen where they are there.
 

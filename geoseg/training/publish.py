@@ -28,7 +28,7 @@ from geoseg.staging import staged_folder
 from geoseg.training.dataset import open_part
 from geoseg.training.fit import precision
 from geoseg.training.losses import loss
-from geoseg.training.network import build_network, described, prediction_patches
+from geoseg.training.network import build_network, described, first_thresholds, prediction_patches
 from geoseg.training.schedule import History, best_epoch
 from geoseg.training.scores import Row, score_rows
 from geoseg.training.state import load_weights
@@ -154,7 +154,7 @@ def _calibrated(recipe: Recipe, val: Measured) -> tuple[ClassSpec, ...]:
     """The classes with the thresholds that do best on validation data, if the recipe asks for them."""
     if not recipe.publish.calibrate or recipe.network.activation == "softmax":
         return recipe.classes
-    best = best_thresholds(val.tally.by_set)
+    best = best_thresholds(val.tally.by_set, first_thresholds(recipe))
     return tuple(replace(spec, threshold=t) for spec, t in zip(recipe.classes, best, strict=True))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_recipes import write_recipe
+from tiny_recipes import CLASSES, write_recipe
 
 import geoseg
 from geoseg.errors import OutputError, RecipeError
@@ -221,3 +221,21 @@ def test_a_bundle_may_keep_a_share_of_the_weights_it_started_from(tmp_path):
         load_recipe(write_recipe(tmp_path, "none", publish={"initial_share": 0.5}))
     with pytest.raises(RecipeError, match="initial_share is from 0 to 1, got 2"):
         load_recipe(write_recipe(tmp_path, "much", publish={"initial_share": 2}))
+
+
+def test_a_class_without_validation_data_keeps_the_threshold_that_the_first_network_has(tmp_path):
+    classes = [one | {"threshold": cut} for one, cut in zip(CLASSES, (0.9, 0.7), strict=True)]
+    (first,) = train(write_recipe(tmp_path, "first", classes=classes, fit={"epochs": 1}), tmp_path / "first")
+    roofs = {
+        "name": "roofs", "images": "images/*.png", "masks": "masks/{stem}.png", "known": ["roof"],
+        "split": {"by": "\\d+$", "val": ["0", "1", "2"]},
+        "labels": {"0": "background", "1": "roof", "2": "background", "9": "ignore"},
+    }  # fmt: skip
+    for name, network, kept in (("tuned", {"initial": first.folder}, 0.7), ("anew", {}, 0.5)):
+        recipe = write_recipe(
+            tmp_path, name, data=[roofs], network=network, fit={"epochs": 1}, publish={"calibrate": True}
+        )
+        (done,) = train(recipe, tmp_path / f"{name}_bundle")
+        roof, tree = find_bundle(done.folder).card.thresholds
+        assert tree == kept
+        assert roof * 256 % 1 == 0  # found on the data, in 256ths; 0.9 is none
