@@ -7,17 +7,22 @@ from keras import layers
 
 from geoseg.models.encoders import MOBILENET_V2_FEATURES
 
-# MobileNetV2's narrow outputs without activation: in bfloat16 two mask pixels in a hundred change, and thirty
-# times fewer when all down to this layer stays in float32. To stride 4 is too little.
-LAST_OF_ENCODER = MOBILENET_V2_FEATURES[16]
+# MobileNetV2's narrow outputs without activation: in bfloat16 a mask pixel in a hundred changes, and ten times
+# fewer when all down to this layer stays in float32. To stride 4 is too little, to stride 16 hardly more.
+LAST_OF_ENCODER = MOBILENET_V2_FEATURES[8]
+
+# Reads the encoder's features of stride 2, the largest of all: to round them to bfloat16 takes longer than to
+# narrow them first.
+LARGEST_LATERAL = "lateral_1"
 
 
 def delicate_layers(model: keras.Model) -> set[str]:
     """Names of the layers that stay in float32 where the others multiply in bfloat16.
 
-    A MobileNetV2 encoder down to stride 16, and the end of a network that has one: from the last convolution
-    wider than a pixel on. That is a fiftieth of the bundled network's time and a twentieth of the pixels that
-    change: nothing after it evens its rounding out. Plain encoders have none.
+    A MobileNetV2 encoder down to stride 8, the lateral connection at its stride 2, and the end of a network
+    that has one: from the last convolution wider than a pixel on. That is a fiftieth of the bundled network's
+    time and a twentieth of the pixels that change: nothing after it evens its rounding out. Plain encoders
+    have none.
 
     Args:
         model: any network of ours; of several outputs the last.
@@ -27,7 +32,8 @@ def delicate_layers(model: keras.Model) -> set[str]:
     encoder = keras.Model(model.inputs, model.get_layer(LAST_OF_ENCODER).output)
     chain = keras.Model(model.inputs, model.outputs[-1]).layers
     last = max(place for place, layer in enumerate(chain) if _sees_neighbours(layer))
-    return {layer.name for layer in (*encoder.layers, *chain[last:])}
+    largest = [layer for layer in chain if layer.name.startswith(LARGEST_LATERAL)]
+    return {layer.name for layer in (*encoder.layers, *largest, *chain[last:])}
 
 
 def _sees_neighbours(layer: keras.Layer) -> bool:

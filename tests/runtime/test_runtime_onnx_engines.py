@@ -159,7 +159,7 @@ def test_delicate_layers_stay_in_float32_and_the_others_do_not(saved):
     numbers = dict(classes=2, stride=1, halo=0, batch_size=4)
     mixed = OpenVinoEngine(bundle.file("model.onnx"), **numbers, precision="bfloat16")
     found = kinds(mixed, batch)
-    assert found.count("f32") > 30  # MobileNetV2 to block 13, three convolutions each
+    assert found.count("f32") > 18  # MobileNetV2 to block 6, three convolutions each
     assert found.count("bf16") > 10
     full = kinds(OpenVinoEngine(bundle.file("model.onnx"), **numbers), batch)
     assert set(full) == {"f32"}
