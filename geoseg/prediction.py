@@ -120,10 +120,10 @@ def predict_scene(
         )
         stage("segmenting")
         with (
+            files.polygons() as trace,  # these are drawn while the others end
+            then(stage, "drawing polygons"),
             quicklook(job, drafts, scene, area, bundle.card) as (source, glance),
             then(stage, "drawing the quicklook"),
-            files.polygons() as trace,
-            then(stage, "drawing polygons"),
             files.rasters() as stripe_writer,
             then(stage, "writing rasters"),
         ):

@@ -121,7 +121,7 @@ def read_reflected(
     if (inside.row, inside.height) != (window.row, window.height):
         pixels, valid = pixels[rows - top], valid[rows - top]
     if (inside.col, inside.width) != (window.col, window.width):
-        pixels, valid = pixels[:, cols - left], valid[:, cols - left]
+        pixels, valid = (np.take(plane, cols - left, axis=1) for plane in (pixels, valid))
     return pixels, valid
 
 

@@ -65,7 +65,8 @@ def draw_quicklook(path: Path, scene: Bytes, valid: NDArray[np.bool_], shares: N
     foot = _foot(caption, canvas, zoom)
     picture = np.full((height + len(foot), canvas, 3), foot[0, 0], np.uint8)
     picture[:height, left : left + width], picture[height:] = painted, foot
-    image = Image.fromarray(picture).quantize(COLORS, dither=Image.Dither.FLOYDSTEINBERG)
+    # the octree takes a twentieth of the time of the default, and nobody sees which it was
+    image = Image.fromarray(picture).quantize(COLORS, Image.Quantize.FASTOCTREE)
     image.save(path, format="png", optimize=True)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from geoseg.vector.crowns_basins import Labels
 
 IN_MEMORY = 64 << 20  # bytes
+CODEC = "lz4"  # ten times as fast as zlib, and mostly zeros are as small
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Spool:
 
     def push(self, labels: Labels) -> None:
         """Append labels (h, w) int32."""
-        data = zlib.compress(np.ascontiguousarray(labels).data, 1)
+        data = pa.compress(np.ascontiguousarray(labels), CODEC, asbytes=True)
         shape, size = (labels.shape[0], labels.shape[1]), len(data)
         if self.held + size <= self.limit:
             self.held += size
@@ -57,4 +58,5 @@ class Spool:
                 self.file.truncate(0)
         else:
             self.held -= strip.size
-        return np.frombuffer(zlib.decompress(data), np.int32).reshape(strip.shape)
+        whole = pa.decompress(data, 4 * strip.shape[0] * strip.shape[1], CODEC)
+        return np.frombuffer(whole, np.int32).reshape(strip.shape)

@@ -30,7 +30,7 @@ __all__ = ["Regularization", "Regularized", "Status", "regularize", "without_ove
 
 T = TypeVar("T")
 
-_BLOCK = 1_000  # polygons that are redrawn at once: more take time to get memory from the system
+_BLOCK = 250  # polygons that are redrawn at once: more take time to get memory from the system
 _PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
 _PLAIN_M, _SHARE = 0.7, 0.035  # m, and of the polygon's size: the less counts, if it is more
 _NARROW = 3.0  # px: their holes are wider

@@ -42,29 +42,23 @@ def resolve_overlaps(
 
 
 def crowded(polygons: Polygons, fallback: Polygons, reach: NDArray[np.float64]) -> Flags:
-    """Tell which polygons have neighbours.
+    """Tell which polygons have neighbours: one that meets them, or that comes near what they were before.
 
     Args:
         polygons: (n,) redrawn, in pixel coordinates.
         fallback: (n,) what each was before.
-        reach: (n,) float64 pixels, by which the boxes about both are grown on every side.
+        reach: (n,) float64 pixels, what is near to each of `fallback`.
 
     Returns:
-        (n,) bool, True = its box meets another's.
+        (n,) bool, True = has neighbours, or is one.
     """
-    bounds = _outer_bounds(polygons, fallback) + reach[:, None] * [-1.0, -1.0, 1.0, 1.0]
-    boxes = shapely.box(*bounds.T)
-    one, other = shapely.STRtree(boxes).query(boxes)
+    tree = shapely.STRtree(polygons)
+    near = tree.query(fallback, predicate="dwithin", distance=reach)
+    met = tree.query(polygons, predicate="intersects")
+    one, other = np.concatenate([near, met], axis=1)
     result = np.zeros(len(polygons), bool)
-    result[one[one != other]] = True
+    result[one[one != other]] = result[other[one != other]] = True
     return result
-
-
-def _outer_bounds(polygons: Polygons, fallback: Polygons) -> NDArray[np.float64]:
-    """(n, 4) float64 bounds of each polygon with its fallback; NaN where there is none."""
-    mine, theirs = shapely.bounds(polygons), shapely.bounds(fallback)
-    low, high = np.fmin(mine, theirs)[:, :2], np.fmax(mine, theirs)[:, 2:]
-    return np.concatenate([low, high], axis=1)
 
 
 def _overlapping(polygons: Polygons, others: Polygons) -> tuple[Indices, Indices]:

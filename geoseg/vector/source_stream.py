@@ -31,12 +31,19 @@ class StreamSource(Source):
     """Probabilities that pass by as rows, just as the raster would hold them that they are written to."""
 
     def strips(self, one: ClassBand, rows: Iterable[NDArray[Any]]) -> Iterator[LabelStrip]:
-        """A class of (h, w, classes) rows: uint8 codes, or float32 with NaN where there is no data."""
+        """A class of (h, w, classes) rows: uint8 codes, or float32 with NaN where there is no data.
+
+        It ends with the raster's last row, however long the one who pushes then takes to say so.
+        """
+        missing = self.geobox.shape[0]
         for pixels in rows:
             planes = [pixels[..., band] for band in range(pixels.shape[2])]
             own = planes[one.band - 1]
             valid = own != NODATA if self.coded else np.isfinite(own)
             yield class_strip(planes if one.exclusive else [own], valid, one, self.coded, self.scene)
+            missing -= len(pixels)
+            if not missing:
+                return
 
 
 @contextmanager
