@@ -21,7 +21,7 @@ from geoseg.vector.regularize_choice import Borders, choose
 from geoseg.vector.regularize_direction import long_axis, wall_directions
 from geoseg.vector.regularize_frame import Frame, local_frame, one_each, pixel_sizes, usable
 from geoseg.vector.regularize_options import Regularization, Status
-from geoseg.vector.regularize_overlaps import crowded, resolve_overlaps
+from geoseg.vector.regularize_overlaps import outdone, resolve_overlaps
 from geoseg.vector.regularize_rings import Flags, Polygons, polygons_of, rings_of, without_slits
 from geoseg.vector.regularize_scale import filled, scale_of
 from geoseg.vector.simplify import fit_without_crossings
@@ -34,7 +34,6 @@ _BLOCK = 250  # polygons that are redrawn at once: more take time to get memory 
 _PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
 _PLAIN_M, _SHARE = 0.7, 0.035  # m, and of the polygon's size: the less counts, if it is more
 _NARROW = 3.0  # px: their holes are wider
-_REACH = 2  # tolerances that their vertices may lie from the source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,25 +111,24 @@ def _regularize(polygons: Polygons, jacobians: NDArray[np.float64], options: Reg
 def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
     """Give up those redrawn polygons that overlap a neighbour, for simplified ones or else their source.
 
-    Polygons are neighbours if their boxes (about old and new border, grown by twice the tolerance of the
-    simplified ones) meet, and a polygon's fate depends only on those within six steps from neighbour to
-    neighbour.
+    Of two that overlap the one displaced more is simplified instead. Where there are overlaps then, again the
+    one displaced more is simplified, with a finer tolerance, and once more; what overlaps even now goes back
+    to its source. So a polygon's fate depends only on those within five steps from neighbour to neighbour,
+    where neighbours overlap in any of these forms.
 
     Args:
         regularized: what `regularize` made of `source`.
         source: (n,) the polygons before, in pixel coordinates; these overlap nowhere.
     """
-    status, displacement = regularized.status.copy(), regularized.displacement_px.copy()
-    polygons, coarse = regularized.polygons, _coarse(source, regularized.pixel_m)
-    near = crowded(polygons, source, _REACH * coarse) & usable(source)
-    plain = source.copy()
-    for some, tolerance in ((near, coarse), (near & (coarse > _PLAIN), np.minimum(coarse, _PLAIN))):
-        plain[some] = _plain(source[some], tolerance[some])
-        polygons, fallen = resolve_overlaps(polygons, plain, displacement)
-        status[fallen], displacement[fallen] = (
-            Status.SIMPLIFIED,
-            _mean_distance(plain[fallen], source[fallen]),
-        )
+    polygons, status = regularized.polygons.copy(), regularized.status.copy()
+    displacement = regularized.displacement_px.copy()
+    coarse = _coarse(source, regularized.pixel_m)
+    fine = np.minimum(coarse, _PLAIN)
+    for tolerance in (coarse, fine, fine / 4):
+        fallen = outdone(polygons, displacement)
+        polygons[fallen] = _plain(source[fallen], tolerance[fallen])
+        status[fallen] = Status.SIMPLIFIED
+        displacement[fallen] = _mean_distance(polygons[fallen], source[fallen])
     polygons, fallen = resolve_overlaps(polygons, source, displacement)
     status[fallen], displacement[fallen] = Status.RAW, 0.0
     return replace(regularized, polygons=polygons, status=status, displacement_px=displacement)

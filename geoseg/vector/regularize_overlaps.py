@@ -28,12 +28,8 @@ def resolve_overlaps(
     Returns:
         (n,) the polygons, of which no two overlap, and (n,) bool, True = has fallen back.
     """
-    fallen = np.zeros(len(polygons), bool)
     one, other = _overlapping(polygons, polygons)
-    worse = (displacement[one] > displacement[other]) | (
-        (displacement[one] == displacement[other]) & (one > other)
-    )
-    fallen[one[worse]] = True
+    fallen = _outdone(one, other, displacement)
     intruder, invaded = _overlapping(polygons, fallback)
     risk = np.zeros(len(polygons), bool)
     risk[one] = risk[intruder] = True
@@ -41,23 +37,16 @@ def resolve_overlaps(
     return np.where(fallen, fallback, polygons), fallen
 
 
-def crowded(polygons: Polygons, fallback: Polygons, reach: NDArray[np.float64]) -> Flags:
-    """Tell which polygons have neighbours: one that meets them, or that comes near what they were before.
+def outdone(polygons: Polygons, displacement: NDArray[np.float64]) -> Flags:
+    """(n,) bool: True = overlaps a neighbour that was displaced less, or as much and comes first."""
+    return _outdone(*_overlapping(polygons, polygons), displacement)
 
-    Args:
-        polygons: (n,) redrawn, in pixel coordinates.
-        fallback: (n,) what each was before.
-        reach: (n,) float64 pixels, what is near to each of `fallback`.
 
-    Returns:
-        (n,) bool, True = has neighbours, or is one.
-    """
-    tree = shapely.STRtree(polygons)
-    near = tree.query(fallback, predicate="dwithin", distance=reach)
-    met = tree.query(polygons, predicate="intersects")
-    one, other = np.concatenate([near, met], axis=1)
-    result = np.zeros(len(polygons), bool)
-    result[one[one != other]] = result[other[one != other]] = True
+def _outdone(one: Indices, other: Indices, displacement: NDArray[np.float64]) -> Flags:
+    """`outdone`, of pairs that overlap."""
+    mine, theirs = displacement[one], displacement[other]
+    result = np.zeros(len(displacement), bool)
+    result[one[(mine > theirs) | ((mine == theirs) & (one > other))]] = True
     return result
 
 
