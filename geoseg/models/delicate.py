@@ -7,8 +7,8 @@ from keras import layers
 
 from geoseg.models.encoders import MOBILENET_V2_FEATURES
 
-# MobileNetV2's narrow outputs without activation: in bfloat16 a mask pixel in a hundred changes, and ten times
-# fewer when all down to this layer stays in float32. To stride 4 is too little, to stride 16 hardly more.
+# MobileNetV2's narrow outputs without activation: in bfloat16 a mask pixel in a hundred changes, and a tenth
+# as many when all down to this layer stays in float32. To stride 4 is too little, to 16 hardly better.
 LAST_OF_ENCODER = MOBILENET_V2_FEATURES[8]
 
 # Reads the encoder's features of stride 2, the largest of all: to round them to bfloat16 takes longer than to

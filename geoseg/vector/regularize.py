@@ -33,6 +33,7 @@ T = TypeVar("T")
 _BLOCK = 250  # polygons that are redrawn at once: more take time to get memory from the system
 _PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
 _PLAIN_M, _SHARE = 0.7, 0.035  # m, and of the polygon's size: the less counts, if it is more
+_ROUNDS = 4  # of simplifying what overlaps, before it is given up
 _NARROW = 3.0  # px: their holes are wider
 
 
@@ -111,26 +112,30 @@ def _regularize(polygons: Polygons, jacobians: NDArray[np.float64], options: Reg
 def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
     """Give up those redrawn polygons that overlap a neighbour, for simplified ones or else their source.
 
-    Of two that overlap the one displaced more is simplified instead. Where there are overlaps then, again the
-    one displaced more is simplified, with a finer tolerance, and once more; what overlaps even now goes back
-    to its source. So a polygon's fate depends only on those within five steps from neighbour to neighbour,
-    where neighbours overlap in any of these forms.
+    Of two that overlap the one displaced more falls: it is simplified instead, a second time finely, and a
+    third time goes back to its source. Whoever overlaps one that fell more often falls next. After a few
+    rounds all that are left fall to their sources.
 
     Args:
         regularized: what `regularize` made of `source`.
         source: (n,) the polygons before, in pixel coordinates; these overlap nowhere.
     """
     polygons, status = regularized.polygons.copy(), regularized.status.copy()
-    displacement = regularized.displacement_px.copy()
+    displacement, falls = regularized.displacement_px.copy(), np.zeros(len(source), int)
     coarse = _coarse(source, regularized.pixel_m)
-    fine = np.minimum(coarse, _PLAIN)
-    for tolerance in (coarse, fine, fine / 4):
-        fallen = outdone(polygons, displacement)
-        polygons[fallen] = _plain(source[fallen], tolerance[fallen])
-        status[fallen] = Status.SIMPLIFIED
-        displacement[fallen] = _mean_distance(polygons[fallen], source[fallen])
-    polygons, fallen = resolve_overlaps(polygons, source, displacement)
-    status[fallen], displacement[fallen] = Status.RAW, 0.0
+    for _ in range(_ROUNDS):
+        fallen = outdone(polygons, np.where(falls, -falls, displacement))
+        for fall, tolerance in enumerate((coarse, np.minimum(coarse, _PLAIN))):
+            some = fallen & (falls == fall)
+            polygons[some] = _plain(source[some], tolerance[some])
+            displacement[some] = _mean_distance(polygons[some], source[some])
+        lost = fallen & (falls > 1)
+        polygons[lost], displacement[lost] = source[lost], 0.0
+        falls += fallen
+    polygons, lost = resolve_overlaps(polygons, source, np.where(falls, -falls, displacement))
+    status[falls > 0] = Status.SIMPLIFIED
+    lost |= falls > 2
+    status[lost], displacement[lost] = Status.RAW, 0.0
     return replace(regularized, polygons=polygons, status=status, displacement_px=displacement)
 
 

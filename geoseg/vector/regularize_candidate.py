@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.vector.regularize_rings import Flags, Indices, Polygons, Rings, polygons_of
+from geoseg.vector.regularize_rings import Flags, Indices, Polygons, Rings, lengths, polygons_of
 
 Floats = NDArray[np.float64]
 
@@ -99,6 +99,6 @@ def _distances(rings: Rings, drawn: Rings, side: Indices) -> tuple[Floats, Float
     """How far the middle of every edge lies from the side that stands for it, and the edge's length."""
     edge, along = rings.edges, drawn.edges[side]
     gap = rings.points + edge / 2 - drawn.points[side]
-    squared = np.maximum((along**2).sum(axis=1), 1e-12)
-    share = np.clip((gap * along).sum(axis=1) / squared, 0.0, 1.0)
-    return np.hypot(*(gap - share[:, None] * along).T), np.hypot(*edge.T)
+    squared = np.maximum(np.einsum("ij,ij->i", along, along), 1e-12)
+    share = np.clip(np.einsum("ij,ij->i", gap, along) / squared, 0.0, 1.0)
+    return lengths(gap - share[:, None] * along), lengths(edge)

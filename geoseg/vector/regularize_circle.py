@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.vector.regularize_candidate import Candidate
 from geoseg.vector.regularize_options import Regularization
-from geoseg.vector.regularize_rings import Flags, Points, Rings, polygons_of
+from geoseg.vector.regularize_rings import Flags, Points, Rings, lengths, polygons_of
 
 _SIDES = 32  # of the polygon that stands for a circle
 _FREEDOM = 3.0  # the numbers that draw one: its centre and its radius
@@ -45,7 +45,7 @@ def circle_candidate(rings: Rings, wanted: Flags, options: Regularization) -> Ca
         return Candidate.none(len(wanted))
     rings = rings.of(where)
     circles = fit_circles(rings)
-    length = rings.sums(np.hypot(*rings.edges.T))
+    length = rings.sums(lengths(rings.edges))
     good = (circles.misfit < options.max_circle_misfit) & (circles.radius > options.min_radius)
     displacement = np.where(good, circles.misfit * rings.areas / length, np.inf)
     drawn, freedom = polygons_of(draw_circles(circles)), np.full(len(good), _FREEDOM)
@@ -68,7 +68,7 @@ def fit_circles(rings: Rings) -> Circles:
     squared = np.maximum((middle**2).sum(axis=1), 1e-12)
     angle = np.abs(middle[:, 0] * step[:, 1] - middle[:, 1] * step[:, 0]) / squared
     between = rings.sums(np.abs(squared - radius[ring] ** 2) / 2 * angle)
-    off = np.abs(np.hypot(*(one - centre[ring]).T) - radius[ring])
+    off = np.abs(lengths(one - centre[ring]) - radius[ring])
     farthest = np.maximum.reduceat(off, rings.offsets[:-1])
     return Circles(centre + start, radius, between / np.abs(safe), farthest)
 

@@ -16,9 +16,8 @@ def resolve_overlaps(
     """Give up redrawn polygons until none overlaps another.
 
     A polygon falls back if it overlaps a neighbour that was displaced less (or as much and comes first), or
-    the fallback of a neighbour that may fall because it overlaps something itself. So no fallen one can
-    meet a redrawn one, and a polygon's fate depends only on those whose polygon or fallback meets its own,
-    and on those that these meet.
+    the fallback of a neighbour that falls. So no fallen one meets a redrawn one, and where there are no
+    overlaps nothing falls.
 
     Args:
         polygons: (n,) redrawn, in pixel coordinates.
@@ -28,24 +27,21 @@ def resolve_overlaps(
     Returns:
         (n,) the polygons, of which no two overlap, and (n,) bool, True = has fallen back.
     """
-    one, other = _overlapping(polygons, polygons)
-    fallen = _outdone(one, other, displacement)
+    fallen = outdone(polygons, displacement)
+    if not fallen.any():
+        return polygons.copy(), fallen
     intruder, invaded = _overlapping(polygons, fallback)
-    risk = np.zeros(len(polygons), bool)
-    risk[one] = risk[intruder] = True
-    fallen[intruder[risk[invaded]]] = True
+    count = 0
+    while count < (count := int(np.count_nonzero(fallen))):
+        fallen[intruder[fallen[invaded]]] = True
     return np.where(fallen, fallback, polygons), fallen
 
 
 def outdone(polygons: Polygons, displacement: NDArray[np.float64]) -> Flags:
     """(n,) bool: True = overlaps a neighbour that was displaced less, or as much and comes first."""
-    return _outdone(*_overlapping(polygons, polygons), displacement)
-
-
-def _outdone(one: Indices, other: Indices, displacement: NDArray[np.float64]) -> Flags:
-    """`outdone`, of pairs that overlap."""
+    one, other = _overlapping(polygons, polygons)
     mine, theirs = displacement[one], displacement[other]
-    result = np.zeros(len(displacement), bool)
+    result = np.zeros(len(polygons), bool)
     result[one[(mine > theirs) | ((mine == theirs) & (one > other))]] = True
     return result
 

@@ -48,7 +48,7 @@ def _walls(rings: Rings, tolerance: NDArray[np.float64]) -> tuple[Walls, Indices
     """
     kept = corners(rings, tolerance)
     corner = rings.at(kept)
-    side = np.abs(corner.points[corner.following] - corner.points)
+    side = np.abs(corner.edges)
     along = side[:, 0] >= side[:, 1]
     begins = along != along[corner.previous]
     angular = corner.sums(begins.astype(np.int64)) >= BOX
@@ -79,7 +79,7 @@ def _levels(rings: Rings, wall: Indices, chosen: Flags, along: Flags) -> NDArray
     if not len(along):
         return np.empty(0)
     wall = wall[chosen]
-    start, end = rings.points[chosen], rings.points[rings.following][chosen]
+    start, end = rings.points[chosen], rings.next(rings.points)[chosen]
     edge, middle = np.abs(end - start), (end + start) / 2
     flat = along[wall]
     weight = np.rint(np.where(flat, edge[:, 0], edge[:, 1]) / _GRAIN).astype(np.int64)

@@ -64,20 +64,27 @@ class Rings:
     @property
     def edges(self) -> Points:
         """(points, 2) float64: from each point to the next."""
-        return np.asarray(self.points[self.following] - self.points)
+        return np.asarray(self.next(self.points) - self.points)
 
     @property
     def areas(self) -> NDArray[np.float64]:
         """(rings,) float64: the area within each ring."""
         x, y = (self.points - np.repeat(self.points[self.offsets[:-1]], self.sizes, axis=0)).T
-        following = self.following
-        return np.asarray(np.abs(self.sums(x * y[following] - y * x[following])) / 2)
+        return np.asarray(np.abs(self.sums(x * self.next(y) - y * self.next(x))) / 2)
 
     @property
     def net_areas(self) -> NDArray[np.float64]:
         """(polygons,) float64: the area of each polygon, without its holes."""
         signed = np.where(self.shell, self.areas, -self.areas)
         return np.add.reduceat(signed, np.flatnonzero(self.shell))
+
+    def next(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Of a value per point that of the next point of the same ring: `values[following]`, but faster."""
+        last = self.offsets[1:] - 1
+        found = np.empty_like(values)
+        found[:-1] = values[1:]
+        found[last] = values[self.offsets[:-1]]
+        return found
 
     def sums(self, values: NDArray[Any]) -> NDArray[Any]:
         """The sum over each ring of a value per point."""
@@ -108,6 +115,11 @@ class Rings:
         return Rings(self.points[np.repeat(rings, self.sizes)], offsets, self.owner[rings])
 
 
+def lengths(vectors: Points) -> NDArray[np.float64]:
+    """(n,) float64: of (n, 2) vectors of moderate length; several times as fast as `numpy.hypot`."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
+
+
 def without_slits(
     rings: Rings, width: NDArray[np.float64] | float, area: NDArray[np.float64] | float = 0.0
 ) -> Rings:
@@ -119,7 +131,7 @@ def without_slits(
         area: below which a hole goes.
     """
     size = rings.areas
-    wide = 4 * size >= width * rings.sums(np.hypot(*rings.edges.T))
+    wide = 4 * size >= width * rings.sums(lengths(rings.edges))
     return rings.only(rings.shell | (wide & (size >= area)))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.vector.regularize_rings import Indices, Points, Rings, cyclic_labels, lines_of
+from geoseg.vector.regularize_rings import Indices, Points, Rings, cyclic_labels, lengths, lines_of
 
 Tolerance: TypeAlias = float | NDArray[np.float64]
 
@@ -56,7 +56,7 @@ def fit_sides(rings: Rings, kept: Indices, tolerance: Tolerance) -> Rings:
     gap = side.through - before.through
     along = (gap[:, 0] * side.y - gap[:, 1] * side.x) / np.where(meets, turn, 1.0)
     vertex = before.through + along[:, None] * before.direction
-    moved = np.hypot(*(vertex - corner.points).T)
+    moved = lengths(vertex - corner.points)
     between = (before.nearest(corner.points) + side.nearest(corner.points)) / 2
     limit = _MAX_MOVE * np.broadcast_to(tolerance, len(rings))[corner.ring]
     fitted = np.where((meets & (moved <= limit))[:, None], vertex, between)
@@ -94,13 +94,12 @@ def _fitted_lines(rings: Rings, corner: Rings, kept: Indices) -> _Lines:
     marked[kept] = True
     piece = cyclic_labels(rings.offsets, marked)
     count = np.bincount(piece, minlength=len(kept))
-    following = rings.following
-    edge = rings.points[following] - rings.points
-    weight = np.hypot(edge[:, 0], edge[:, 1])
-    weight[(count[piece] >= _TRIMMED) & (marked | marked[following])] = 0
+    edge = rings.edges
+    weight = lengths(edge)
+    weight[(count[piece] >= _TRIMMED) & (marked | rings.next(marked))] = 0
     fitted = _least_squares(piece, rings.points + edge / 2, weight, len(kept))
-    chord = corner.points[corner.following] - corner.points
-    length = np.maximum(np.hypot(chord[:, 0], chord[:, 1]), 1e-12)
+    chord = corner.edges
+    length = np.maximum(lengths(chord), 1e-12)
     short = (count < _FITTED)[:, None]
     return _Lines(
         np.where(short, corner.points + chord / 2, fitted.through),
@@ -125,7 +124,7 @@ def _farthest(rings: Rings) -> Indices:
     """The point of each ring farthest from its centre, whichever point comes first: a true corner."""
     centre = rings.sums(rings.points) / rings.sizes[:, None]
     ring = rings.ring
-    distance = np.hypot(*(rings.points - centre[ring]).T)
+    distance = lengths(rings.points - centre[ring])
     tied = np.flatnonzero(distance > np.maximum.reduceat(distance, rings.offsets[:-1])[ring] - _TIE)
     x, y = np.round(rings.points[tied] / _TIE).T
     ranked = tied[np.lexsort((y, x, ring[tied]))]

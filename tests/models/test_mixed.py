@@ -44,7 +44,8 @@ def test_decoders_compute_in_bfloat16_and_delicate_layers_in_float32(pair):
     early = {conv for conv in found if conv.startswith(wanted)}
     assert {found[conv] for conv in early} <= {"float32"}
     assert bool(early) == any(layer.name == LAST_OF_ENCODER for layer in copy.layers) == ("mobilenet" in name)
-    late = [conv for conv in found if not conv.startswith(("Conv", "expanded_conv", "block_", LARGEST_LATERAL))]
+    encoder = ("Conv", "expanded_conv", "block_", LARGEST_LATERAL)
+    late = [conv for conv in found if not conv.startswith(encoder)]
     end = late.index("probabilities_logits") - 1 if early else len(late)
     assert {found[conv] for conv in late[:end]} == {"bfloat16"}
     assert {found[conv] for conv in late[end:]} <= {"float32"}
