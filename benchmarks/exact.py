@@ -1,9 +1,10 @@
 """Exact mode against blending, for networks of plain convolutions.
 
     python benchmarks/exact.py SCENE.tif [--nodata 255] [--part HEIGHTxWIDTH] [--width 16] [--rounds 3]
+        [--exact-size 1024]
 
 U-Net and UNet++ with random weights predict the scene's own pixels: blended from patches of 256 px that
-overlap by 64, and exact from patches of 1024 px cropped by the network's halo. Every run is a process of its
+overlap by 64, and exact from large patches cropped by the network's halo. Every run is a process of its
 own, the two modes in turn; the median run counts. Work is from the loaded network to the written mask.
 `forward` is how often a pixel goes through the network.
 """
@@ -20,10 +21,14 @@ from typing import Any
 from measure import Run, alone, mib, sides, table, write_scene
 
 NETWORKS = ("unet", "unetpp")
-MODES: dict[str, dict[str, Any]] = {
-    "blend": dict(stitch="blend", patch_size=256, overlap=64),
-    "exact": dict(stitch="exact", patch_size=1024),
-}
+MODES = ("blend", "exact")
+
+
+def settings(mode: str, options: argparse.Namespace) -> dict[str, Any]:
+    """How patches are cut and joined in a mode."""
+    if mode == "blend":
+        return dict(stitch="blend", patch_size=256, overlap=64)
+    return dict(stitch="exact", patch_size=options.exact_size)
 
 
 def make_bundle(folder: Path, architecture: str, width: int) -> int:
@@ -38,12 +43,13 @@ def predict_once(scene: str, folder: Path, mode: str, options: argparse.Namespac
     import geoseg
     from geoseg.api import load
 
-    ready = load(folder, engine=options.engine, precision=options.precision, res="native", **MODES[mode])
+    how = settings(mode, options)
+    ready = load(folder, engine=options.engine, precision=options.precision, res="native", **how)
     start = time.perf_counter()
     done = geoseg.predict(scene, folder / "mask.tif", model=ready, nodata=options.nodata, overwrite=True)
     return {
         "work": time.perf_counter() - start, "patches": done.patches, "engine": done.engine,
-        "forward": done.patches * MODES[mode]["patch_size"] ** 2 / (done.height * done.width),
+        "forward": done.patches * how["patch_size"] ** 2 / (done.height * done.width),
         "pixels": done.height * done.width,
     }  # fmt: skip
 
@@ -81,6 +87,7 @@ def main() -> None:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--exact-size", type=int, default=1024, help="patches of exact mode, pixels")
     options = parser.parse_args()
     lines: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory() as name:
