@@ -31,6 +31,7 @@ __all__ = ["Regularization", "Regularized", "Status", "regularize", "without_ove
 T = TypeVar("T")
 
 _BLOCK = 250  # polygons that are redrawn at once: more take time to get memory from the system
+_FEW = 16  # of those that take long
 _PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
 _PLAIN_M, _SHARE = 0.7, 0.035  # m, and of the polygon's size: the less counts, if it is more
 _ROUNDS = 4  # of simplifying what overlaps, before it is given up
@@ -84,11 +85,11 @@ def regularize(
     )
 
 
-def _in_blocks(redraw: Callable[[slice], T], count: int) -> list[T]:
+def _in_blocks(work: Callable[[slice], T], count: int, size: int = _BLOCK) -> list[T]:
     """What becomes of each block of polygons, in order; numpy and GEOS leave Python to the next one."""
-    blocks = [slice(start, start + _BLOCK) for start in range(0, max(count, 1), _BLOCK)]
+    blocks = [slice(start, start + size) for start in range(0, max(count, 1), size)]
     with ThreadPoolExecutor(cores(), "geoseg-redraw") as pool:
-        return list(pool.map(redraw, blocks))
+        return list(pool.map(work, blocks))
 
 
 def _regularize(polygons: Polygons, jacobians: NDArray[np.float64], options: Regularization) -> Regularized:
@@ -128,13 +129,13 @@ def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
         for fall, tolerance in enumerate((coarse, np.minimum(coarse, _PLAIN))):
             some = fallen & (falls == fall)
             polygons[some] = _plain(source[some], tolerance[some])
-            displacement[some] = _mean_distance(polygons[some], source[some])
         lost = fallen & (falls > 1)
-        polygons[lost], displacement[lost] = source[lost], 0.0
+        polygons[lost] = source[lost]
         falls += fallen
     polygons, lost = resolve_overlaps(polygons, source, np.where(falls, -falls, displacement))
-    status[falls > 0] = Status.SIMPLIFIED
     lost |= falls > 2
+    plain = (falls > 0) & ~lost
+    status[plain], displacement[plain] = Status.SIMPLIFIED, _mean_distance(polygons[plain], source[plain])
     status[lost], displacement[lost] = Status.RAW, 0.0
     return replace(regularized, polygons=polygons, status=status, displacement_px=displacement)
 
@@ -161,7 +162,8 @@ def _simplified(source: Polygons, tolerance: NDArray[np.float64]) -> Polygons:
 
 def _mean_distance(new: Polygons, old: Polygons) -> NDArray[np.float64]:
     """(n,) float64: the area between valid polygons over the length of the old border."""
-    return np.asarray(shapely.area(shapely.symmetric_difference(new, old)) / shapely.length(old))
+    between = _in_blocks(lambda k: shapely.area(shapely.symmetric_difference(new[k], old[k])), len(new), _FEW)
+    return np.asarray(np.concatenate(between) / shapely.length(old))
 
 
 def _in_pixels(drawn: Polygons, source: Polygons, frame: Frame) -> tuple[Polygons, Flags]:
