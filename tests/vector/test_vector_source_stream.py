@@ -108,7 +108,12 @@ def test_strips_of_rows_that_pass_by(dtype, threshold):
         bands=(one,),
         coded=dtype == "uint8",
     )
-    strips = list(source.strips(one, (pixels[row : row + 7] for row in range(0, 40, 7))))
+
+    def rows():
+        yield from (pixels[row : row + 7] for row in range(0, 40, 7))
+        pytest.fail("there are no more rows to wait for")
+
+    strips = list(source.strips(one, rows()))
     labels, read, known, _ = map(np.concatenate, zip(*strips, strict=True))
     values = codes if dtype == "uint8" else chances
     limit = 102 if dtype == "uint8" else np.float32(0.4)
