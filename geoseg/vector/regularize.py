@@ -123,9 +123,10 @@ def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
     """
     polygons, status = regularized.polygons.copy(), regularized.status.copy()
     displacement, falls = regularized.displacement_px.copy(), np.zeros(len(source), int)
-    coarse = _coarse(source, regularized.pixel_m)
+    coarse, fallen = _coarse(source, regularized.pixel_m), np.ones(len(source), bool)
     for _ in range(_ROUNDS):
-        fallen = outdone(polygons, np.where(falls, -falls, displacement))
+        # only those drawn anew can overlap another
+        fallen = outdone(polygons, np.where(falls, -falls, displacement), fallen)
         for fall, tolerance in enumerate((coarse, np.minimum(coarse, _PLAIN))):
             some = fallen & (falls == fall)
             polygons[some] = _plain(source[some], tolerance[some])

@@ -37,19 +37,26 @@ def resolve_overlaps(
     return np.where(fallen, fallback, polygons), fallen
 
 
-def outdone(polygons: Polygons, displacement: NDArray[np.float64]) -> Flags:
-    """(n,) bool: True = overlaps a neighbour that was displaced less, or as much and comes first."""
-    one, other = _overlapping(polygons, polygons)
+def outdone(polygons: Polygons, displacement: NDArray[np.float64], among: Flags | None = None) -> Flags:
+    """(n,) bool: True = overlaps a neighbour that was displaced less, or as much and comes first.
+
+    `among` (n,) bool: only pairs of which one is True; all by default.
+    """
+    one, other = _overlapping(polygons, polygons, among)
     mine, theirs = displacement[one], displacement[other]
     result = np.zeros(len(polygons), bool)
-    result[one[(mine > theirs) | ((mine == theirs) & (one > other))]] = True
+    result[np.where((mine > theirs) | ((mine == theirs) & (one > other)), one, other)] = True
     return result
 
 
-def _overlapping(polygons: Polygons, others: Polygons) -> tuple[Indices, Indices]:
-    """Pairs (i, j), i ≠ j, of which the insides of polygon i and other j meet; invalid ones meet nothing."""
-    one, other = shapely.STRtree(others).query(polygons)  # by their boxes: cheap
-    one, other = _where(one, other, one != other)
+def _overlapping(polygons: Polygons, others: Polygons, among: Flags | None = None) -> tuple[Indices, Indices]:
+    """Pairs (i, j), i ≠ j, of which the insides of polygon i and other j meet; invalid ones meet nothing.
+
+    `among` (n,) bool: only those of which i is True.
+    """
+    some = np.arange(len(polygons)) if among is None else np.flatnonzero(among)
+    one, other = shapely.STRtree(others).query(polygons[some])  # by their boxes: cheap
+    one, other = _where(some[one], other, some[one] != other)
     sound = _usable_at(one, polygons) & _usable_at(other, others)
     one, other = _where(one, other, sound)
     one, other = _where(one, other, shapely.intersects(polygons[one], others[other]))

@@ -47,9 +47,7 @@ def test_who_meets_what_a_neighbour_was_falls_with_it_alone():
     before = array(*(shapely.box(10 * k, 0, 10 * k + 9, 9) for k in range(3)))
     reaches = array(shapely.box(0, 0, 10.5, 9), shapely.box(11, 0, 19, 9), before[2])
     assert not resolve_overlaps(reaches, before, np.ones(3))[1].any()
-    pushed = array(
-        reaches[0], shapely.box(11, 0, 20.5, 9), before[2]
-    )  # has to give way
+    pushed = array(reaches[0], shapely.box(11, 0, 20.5, 9), before[2])  # has to give way
     assert list(resolve_overlaps(pushed, before, np.array([0.1, 0.2, 0.0]))[1]) == [True, True, False]
 
 
