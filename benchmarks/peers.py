@@ -6,8 +6,9 @@
 Needs onnxruntime and TensorFlow. Everybody gets patches of the same size from the scene's own pixels, without
 median blur, in a process of its own:
 
-- geoseg: engine and precision by itself, blended, classes as a COG; also without overlap, as the seed way
-  is, and with polygons to GeoJSON, as geodeep makes them;
+- geoseg: engine and precision by itself, blended, classes as a COG, without the quicklook and styles that
+  nobody else makes; also without overlap, as the seed way is, and with polygons to GeoJSON, as geodeep
+  makes them;
 - the seed way: the image in memory, one `predict` of Keras a patch, no overlap, TensorFlow in float32;
 - geodeep: the PyPI package with our network as it reads it, the same overlap, to GeoJSON;
 - tiler: the PyPI package with ONNX Runtime as people write it by hand: image, sums and weights in memory;
@@ -102,7 +103,7 @@ def run_geoseg(task: Task, overlap: int, polygons: bool = False) -> Row:
     ready, start = task.ready(overlap), time.perf_counter()
     target = task.folder / "geoseg.geojson" if polygons else None
     done = predict(task.scene, task.folder / "geoseg.tif", model=ready, nodata=task.nodata,
-                   polygons=target, overwrite=True)  # fmt: skip
+                   polygons=target, quicklook=False, styles=False, overwrite=True)  # fmt: skip
     return {"patches": done.patches, "work": time.perf_counter() - start}
 
 
