@@ -20,9 +20,8 @@ def delicate_layers(model: keras.Model) -> set[str]:
     """Names of the layers that stay in float32 where the others multiply in bfloat16.
 
     A MobileNetV2 encoder down to stride 8, the lateral connection at its stride 2, and the end of a network
-    that has one: from the last convolution wider than a pixel on. That is a fiftieth of the bundled network's
-    time and a twentieth of the pixels that change: nothing after it evens its rounding out. Plain encoders
-    have none.
+    that has one: from the last convolution wider than a pixel on, since nothing after it evens its rounding
+    out. Plain encoders have none. `benchmarks/RESULTS.md` has what each is worth.
 
     Args:
         model: any network of ours; of several outputs the last.

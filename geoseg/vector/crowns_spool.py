@@ -12,7 +12,7 @@ import pyarrow as pa
 from geoseg.vector.crowns_basins import Labels
 
 IN_MEMORY = 64 << 20  # bytes
-CODEC = "lz4"  # ten times as fast as zlib, and mostly zeros are as small
+CODEC = "lz4"  # seven to nine times as fast as zlib, and at most a fifth larger
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def surface(mask: Mask, codes: Codes, options: CrownOptions, rows: slice = slice
     share = np.minimum(np.arange(256) / TOP, 1) * options.weight_px * steps
     squared = squared_distance(mask, options.max_radius_px, blurred)
     heights = look_up(np.rint(distance).astype(np.uint16), squared)
-    heights += cv2.LUT(codes[blurred], np.rint(share).astype(np.uint16)) * canopy
+    heights += look_up(np.rint(share).astype(np.uint16), codes[blurred]) * canopy
     if options.blur_radius and heights.size:
         side = 2 * options.blur_radius + 1
         # on 16 bits this is exact fixed-point arithmetic; float32 would depend on the window

@@ -30,8 +30,8 @@ __all__ = ["Regularization", "Regularized", "Status", "regularize", "without_ove
 
 T = TypeVar("T")
 
-_BLOCK = 250  # polygons that are redrawn at once: more take time to get memory from the system
-_FEW = 16  # of those that take long
+_BLOCK = 250  # polygons that are redrawn at once: more take time to get memory, and leave cores idle at last
+_FEW = 16  # when they are few and large
 _PLAIN = 1.0  # px: tolerance of the polygons that take the place of overlapping ones
 _PLAIN_M, _SHARE = 0.7, 0.035  # m, and of the polygon's size: the less counts, if it is more
 _ROUNDS = 4  # of simplifying what overlaps, before it is given up
@@ -127,10 +127,9 @@ def without_overlaps(regularized: Regularized, source: Polygons) -> Regularized:
     for _ in range(_ROUNDS):
         # only those drawn anew can overlap another
         fallen = outdone(polygons, np.where(falls, -falls, displacement), fallen)
-        for fall, tolerance in enumerate((coarse, np.minimum(coarse, _PLAIN))):
-            some = fallen & (falls == fall)
-            polygons[some] = _plain(source[some], tolerance[some])
-        lost = fallen & (falls > 1)
+        tolerance = np.where(falls, np.minimum(coarse, _PLAIN), coarse)
+        some, lost = fallen & (falls < 2), fallen & (falls > 1)
+        polygons[some] = _plain(source[some], tolerance[some])
         polygons[lost] = source[lost]
         falls += fallen
     polygons, lost = resolve_overlaps(polygons, source, np.where(falls, -falls, displacement))

@@ -31,9 +31,10 @@ def resolve_overlaps(
     if not fallen.any():
         return polygons.copy(), fallen
     intruder, invaded = _overlapping(polygons, fallback)
-    count = 0
-    while count < (count := int(np.count_nonzero(fallen))):
-        fallen[intruder[fallen[invaded]]] = True
+    next_ones = intruder[fallen[invaded]]
+    while not fallen[next_ones].all():
+        fallen[next_ones] = True
+        next_ones = intruder[fallen[invaded]]
     return np.where(fallen, fallback, polygons), fallen
 
 

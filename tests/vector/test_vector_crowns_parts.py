@@ -51,6 +51,13 @@ def test_what_lies_outside_the_mask_does_not_count():
     assert np.array_equal(surface(mask, codes, CrownOptions()), surface(mask, other, CrownOptions()))
 
 
+@pytest.mark.parametrize("sigma", [0.0, 1.5])
+def test_no_rows_have_no_surface(sigma):
+    options = CrownOptions(sigma_px=sigma)
+    assert surface(np.ones((5, 7), bool), np.ones((5, 7), np.uint8), options, slice(2, 2)).shape == (0, 7)
+    assert surface(np.ones((0, 7), bool), np.ones((0, 7), np.uint8), options).shape == (0, 7)
+
+
 def test_the_highest_surface_fits_into_sixteen_bits():
     options = CrownOptions(max_radius_px=181, weight_px=900.0, min_rise_px=1.0)
     full = surface(np.ones((4, 4), bool), np.full((4, 4), 254, np.uint8), options)
