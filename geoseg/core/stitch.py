@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,17 +113,12 @@ class _Band:
         self.valid[goal] |= prediction.valid[source]
 
     def pop(self, stop: int) -> Strip:
-        """Take out the rows above `stop` and go on with the rest in new memory."""
+        """Take out the rows above `stop`; the rest moves up, and zeros follow it."""
         height = stop - self.top
         window = Window(self.top, self.area.col, height, self.area.width)
-        strip = Strip(window, self.sums[:height], self.valid[:height])
-        self.sums, self.valid = _moved_up(self.sums, height), _moved_up(self.valid, height)
+        strip = Strip(window, self.sums[:height].copy(), self.valid[:height].copy())
+        for plane in (self.sums, self.valid):
+            plane[: len(plane) - height] = plane[height:]
+            plane[len(plane) - height :] = 0
         self.top = stop
         return strip
-
-
-def _moved_up(plane: NDArray[Any], by: int) -> NDArray[Any]:
-    """The rows from `by` on, at the top of a plane of zeros of the same shape."""
-    moved = np.zeros_like(plane)
-    moved[: len(plane) - by] = plane[by:]
-    return moved

@@ -15,6 +15,7 @@ unless they run into each other without a dip of `min_rise_px`: such a chain wai
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -22,7 +23,7 @@ from tempfile import TemporaryFile
 import numpy as np
 
 from geoseg.errors import GridError
-from geoseg.vector.crowns_basins import Integers, Labels, find_basins
+from geoseg.vector.crowns_basins import Integers, Labels, find_basins, spread
 from geoseg.vector.crowns_coverage import circularity, equivalent_diameter, simplify_coverage
 from geoseg.vector.crowns_merge import Groups
 from geoseg.vector.crowns_options import CrownOptions
@@ -89,17 +90,18 @@ def find_crowns(
 
 def _settled(
     strips: Iterable[CanopyStrip], width: int, options: CrownOptions
-) -> Iterator[tuple[Labels, Integers]]:
-    """Each strip's basins (labels), and for each basin the index of its crown's peak in the raster."""
-    groups = Groups(width, options.rise_steps)
+) -> Iterator[tuple[Labels, Integers, Integers]]:
+    """Each strip's basins (labels), their columns, and of each basin the index of its crown's peak."""
+    groups, columns = Groups(width, options.rise_steps), deque[Integers]()
     with TemporaryFile() as file:
         spool = Spool(file)
         for relief in reliefs(strips, width, options):
             _queue(relief, groups, spool)
+            columns.append(relief.columns)
             groups.settle()
-            yield from _finished(groups, spool)
+            yield from _finished(groups, spool, columns)
         groups.close()
-        yield from _finished(groups, spool)
+        yield from _finished(groups, spool, columns)
 
 
 def _queue(relief: Relief, groups: Groups, spool: Spool) -> None:
@@ -109,16 +111,18 @@ def _queue(relief: Relief, groups: Groups, spool: Spool) -> None:
     spool.push(basins.labels)
 
 
-def _finished(groups: Groups, spool: Spool) -> Iterator[tuple[Labels, Integers]]:
+def _finished(
+    groups: Groups, spool: Spool, columns: deque[Integers]
+) -> Iterator[tuple[Labels, Integers, Integers]]:
     """The strips at the head of the queue of which all crowns are known."""
     while (crowns := groups.pop()) is not None:
-        yield spool.pop(), crowns
+        yield spool.pop(), columns.popleft(), crowns
 
 
-def _numbered(settled: Iterable[tuple[Labels, Integers]], width: int) -> Iterator[CrownStrip]:
+def _numbered(settled: Iterable[tuple[Labels, Integers, Integers]], width: int) -> Iterator[CrownStrip]:
     """Number the crowns in raster order."""
     known, numbers, count = NO_INTEGERS, NO_INTEGERS, 0
-    for basins, crowns in settled:
+    for basins, columns, crowns in settled:
         names, sight, which = np.unique(crowns, return_index=True, return_inverse=True)
         # a crown is connected: one that began higher up is in the strip just above as well
         place = np.searchsorted(known, names).clip(max=max(len(known) - 1, 0))
@@ -130,5 +134,5 @@ def _numbered(settled: Iterable[tuple[Labels, Integers]], width: int) -> Iterato
         numbers[old] = previous[place[old]]
         numbers[new] = count + 1 + np.arange(len(new))
         labels = look_up(np.append(0, numbers[which]).astype(np.int32), basins)
-        yield CrownStrip(labels, count + 1, np.stack(np.divmod(names[new], width), 1))
+        yield CrownStrip(spread(labels, columns, width), count + 1, np.stack(np.divmod(names[new], width), 1))
         count += len(new)

@@ -18,6 +18,7 @@ Integers = NDArray[np.int64]
 Labels = NDArray[np.int32]
 
 Index = TypeVar("Index", np.int32, np.int64)
+Value = TypeVar("Value", np.int32, np.int64)
 
 STAY = 4  # the middle of the 3 × 3 neighbours, numbered in raster order
 # half of the neighbours: the others are the same pairs seen from the other side
@@ -29,6 +30,7 @@ class Basins:
     """The basins of one strip, numbered in the order in which a raster scan meets them.
 
     Attributes:
+        columns: (w,) int64, of the raster: those of the relief.
         labels: (h, w) int32, 0 background, else 1 + basin.
         ends: (n, 2) int64, (row, col) in the raster where the ascent from each basin ends or leaves the
             strip: its peak, or a pixel in the row just above or below.
@@ -38,6 +40,7 @@ class Basins:
         last: (2, w) int64, the same of the last row.
     """
 
+    columns: Integers
     labels: Labels
     ends: Integers
     heights: Integers
@@ -60,13 +63,21 @@ def find_basins(relief: Relief) -> Basins:
     heights = padded[1:-1, 1:-1]
     rows, cols = np.divmod(places, stride)
     return Basins(
+        columns=relief.columns,
         labels=plane,
-        ends=np.stack([rows - 1 + relief.row, cols - 1], 1),
+        ends=np.stack([rows - 1 + relief.row, relief.columns[cols - 1]], 1),
         heights=padded.ravel()[places].astype(np.int64),
         edges=_highest(passes(plane, heights) - (1, 1, 0), len(roots)),
         first=np.stack([plane[0], heights[0]]).astype(np.int64),
         last=np.stack([plane[-1], heights[-1]]).astype(np.int64),
     )
+
+
+def spread(values: NDArray[Value], columns: Integers, width: int) -> NDArray[Value]:
+    """(h, width) of the raster: zero but in these n columns, which have the values (h, n)."""
+    whole = np.zeros((len(values), width), values.dtype)
+    whole[:, columns] = values
+    return whole
 
 
 def passes(labels: NDArray[Any], heights: NDArray[Any]) -> Integers:
@@ -113,7 +124,7 @@ def _directions(padded: Heights) -> NDArray[np.uint8]:
     """(h + 2, w + 2) uint8: which of the 3 × 3 neighbours each pixel points to."""
     directions = np.full(padded.shape, STAY, np.uint8)
     height, width = padded.shape[0] - 2, padded.shape[1] - 2
-    rows = max(1, CACHED // width)
+    rows = max(1, CACHED // max(width, 1))
     for top in range(0, height, rows):
         stop = min(top + rows, height)
         # height and neighbour in one number, so that one maximum settles both

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from geoseg.vector.crowns_basins import Basins, Integers, jump, passes
+from geoseg.vector.crowns_basins import Basins, Integers, jump, passes, spread
 
 OPEN = -1
 
@@ -44,7 +44,9 @@ class Groups:
         numbers = self.stop + np.arange(len(basins.ends))
         row, col = basins.ends.T
         above, below = row < rows.start, row >= rows.stop
-        first, last = _numbered(basins.first, self.stop), _numbered(basins.last, self.stop)
+        first, last = (
+            _numbered(spread(row, basins.columns, self.width), self.stop) for row in (basins.first, basins.last)
+        )
         self.links += [
             np.stack([numbers[above], self.last[0, col[above]] - 1], 1),
             np.stack([self.below[:, 0], first[0, self.below[:, 1]] - 1], 1),

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from geoseg.core.mask import TOP
 from geoseg.errors import GridError
@@ -36,10 +37,12 @@ class Relief:
 
     Attributes:
         row: of the strip's first pixel in the raster.
-        heights: (h + 2, w + 2) uint16, 0 outside the mask; one pixel around the strip, 0 outside the raster.
+        columns: (n,) int64, those of the raster that it has, in order; in and beside the others is no canopy.
+        heights: (h + 2, n + 2) uint16, 0 outside the mask; one pixel around the strip, 0 outside the raster.
     """
 
     row: int
+    columns: NDArray[np.int64]
     heights: Heights
 
 
@@ -48,9 +51,11 @@ def reliefs(strips: Iterable[CanopyStrip], width: int, options: CrownOptions) ->
     row = 0
     for mask, codes, rows in _with_margin(strips, width, options.margin):
         around = slice(max(rows.start - 1, 0), min(rows.stop + 1, len(mask)))
-        heights = surface(mask, codes, options, around)
+        columns = _columns(mask[_widened(around, options.blur_radius)], options.blur_radius + 1)
+        canopy = np.take(mask, columns, axis=1), np.take(codes, columns, axis=1)  # row by row in memory
+        heights = surface(*canopy, options, around)
         missing = around.start - rows.start + 1, rows.stop + 1 - around.stop
-        yield Relief(row, np.pad(heights, (missing, (1, 1))))
+        yield Relief(row, columns, np.pad(heights, (missing, (1, 1))))
         row += rows.stop - rows.start
 
 
@@ -67,7 +72,7 @@ def surface(mask: Mask, codes: Codes, options: CrownOptions, rows: slice = slice
         (rows, w) uint16, `options.steps_per_px` steps per pixel; 1 or more in the mask, 0 outside.
     """
     steps, (start, stop, _) = options.steps_per_px, rows.indices(len(mask))
-    blurred = slice(max(start - options.blur_radius, 0), stop + options.blur_radius)
+    blurred = _widened(slice(start, stop), options.blur_radius)
     canopy = mask[blurred]
     distance = np.sqrt(np.arange(options.max_radius_px**2 + 1)) * steps
     share = np.minimum(np.arange(256) / TOP, 1) * options.weight_px * steps
@@ -111,6 +116,20 @@ def squared_distance(mask: Mask, most: int, wanted: slice = slice(None)) -> Heig
     for start in range(0, len(squared), rows):
         _spread(squared[start : start + rows], most)
     return squared
+
+
+def _widened(rows: slice, by: int) -> slice:
+    """Up to `by` more rows on either side."""
+    return slice(max(rows.start - by, 0), rows.stop + by)
+
+
+def _columns(mask: Mask, reach: int) -> NDArray[np.int64]:
+    """The columns with canopy and all within `reach` of one.
+
+    What is left out changes nothing: the pixels kept beside a crown are background, as near as any that is
+    not, and shut it off from the next crown, further than the Gaussian reaches.
+    """
+    return np.flatnonzero(maximum_filter1d(mask.any(axis=0), 2 * reach + 1, mode="constant"))
 
 
 def _column_distance(mask: Mask, most: int) -> Heights:

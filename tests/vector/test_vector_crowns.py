@@ -108,6 +108,16 @@ def test_a_margin_of_background_changes_no_crown():
     assert np.array_equal(labelled(padded, 64)[13:-5, 29:-2], labelled((mask, codes), 64))
 
 
+def test_crowns_are_the_same_with_nothing_or_much_of_it_between_them():
+    parts = canopy((150, 140), 2), canopy((150, 90), 6)
+    wide, narrow = (
+        labelled([np.concatenate([one, np.zeros((150, gap), one.dtype), other], 1)
+                  for one, other in zip(*parts, strict=True)], 64)
+        for gap in (300, 6)
+    )  # fmt: skip
+    assert np.array_equal(np.delete(wide, np.s_[140:434], 1), narrow)
+
+
 def test_the_surface_turns_with_the_scene():
     mask, codes = canopy((90, 120), 3)
     turned = surface(np.rot90(mask), np.rot90(codes), CrownOptions())
@@ -118,7 +128,8 @@ def test_without_ties_the_basins_turn_with_the_scene():
     heights = np.random.default_rng(4).permutation(np.arange(1, 60 * 70 + 1)).reshape(60, 70)
     heights = np.where(canopy((60, 70), 4)[0], heights, 0).astype(np.uint16)
     upright, turned = (
-        partition(find_basins(Relief(0, np.pad(plane, 1))).labels) for plane in (heights, np.rot90(heights))
+        partition(find_basins(Relief(0, np.arange(plane.shape[1]), np.pad(plane, 1))).labels)
+        for plane in (heights, np.rot90(heights))
     )
     assert np.array_equal(partition(np.rot90(turned, -1)), upright)
 

@@ -36,13 +36,26 @@ def test_without_background_the_distance_is_its_limit():
     assert squared_distance(np.zeros((3, 0), bool), 9).shape == (3, 0)
 
 
-def test_the_surface_of_a_strip_is_that_of_the_whole():
-    scene = canopy((150, 90), 8)
+@pytest.mark.parametrize("gap", [0, 1, 11, 60])
+def test_the_surface_of_a_strip_is_that_of_the_whole(gap):
+    mask, codes = canopy((150, 90), 8)
+    mask[:, 30 : 30 + gap] = False
     options = CrownOptions(max_radius_px=9)
-    whole = np.pad(surface(*scene, options), 1)
+    whole = np.pad(surface(mask, codes, options), 1)
     for height in (1, 13, 64):
-        for relief in reliefs(cut(scene, height), 90, options):
-            assert np.array_equal(relief.heights, whole[relief.row : relief.row + len(relief.heights)])
+        for relief in reliefs(cut((mask, codes), height), 90, options):
+            found = np.zeros((len(relief.heights), 92), np.uint16)
+            found[:, relief.columns + 1] = relief.heights[:, 1:-1]
+            assert np.array_equal(found, whole[relief.row : relief.row + len(found)])
+            assert not relief.heights[:, [0, -1]].any()
+
+
+def test_columns_far_from_canopy_are_left_out():
+    mask = np.zeros((50, 400), bool)
+    mask[10:40, 200:230] = True
+    options = CrownOptions(max_radius_px=9, sigma_px=1.0)
+    (relief,) = reliefs([(mask, np.full(mask.shape, 200, np.uint8))], 400, options)
+    assert np.array_equal(relief.columns, np.arange(196, 234))
 
 
 def test_what_lies_outside_the_mask_does_not_count():
