@@ -11,9 +11,11 @@ from geoseg.errors import EngineError
 
 ENGINES = ("tensorflow", "openvino", "onnx")
 PACKAGES = {"tensorflow": "tensorflow", "openvino": "openvino", "onnx": "onnxruntime"}
+KERAS = ("jax", "torch")  # what Keras runs on besides TensorFlow
 INSTALL = {
     "tensorflow": "pip install tensorflow",
     "jax": "pip install jax, or unset KERAS_BACKEND",
+    "torch": "pip install torch, or unset KERAS_BACKEND",
     "openvino": "pip install openvino",
     "onnxruntime": "pip install onnxruntime, or onnxruntime-gpu",
 }
@@ -22,9 +24,9 @@ GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")  # NVIDIA, AMD, and either one inside
 
 
 def package(engine: str) -> str:
-    """What an engine needs; `tensorflow` runs Keras models, on JAX where `KERAS_BACKEND` says so."""
-    on_jax = engine == "tensorflow" and os.environ.get("KERAS_BACKEND") == "jax"
-    return "jax" if on_jax else PACKAGES[engine]
+    """What an engine needs; `tensorflow` runs Keras models, on what `KERAS_BACKEND` says."""
+    backend = os.environ.get("KERAS_BACKEND", "") if engine == "tensorflow" else ""
+    return backend if backend in KERAS else PACKAGES[engine]
 
 
 def installed(engine: str) -> bool:

@@ -12,7 +12,7 @@ from geoseg.models.bundle import Bundle, shipped
 from geoseg.runtime import available
 from geoseg.runtime.choose import automatic, choose
 
-PACKAGES = ("keras", "jax", "numpy", "scipy", "opencv-python-headless", "rasterio", "pyproj",
+PACKAGES = ("keras", "jax", "torch", "numpy", "scipy", "opencv-python-headless", "rasterio", "pyproj",
             "shapely", "geopandas", "pyogrio", "pyarrow", "onnx")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Keras models on TensorFlow (default) or JAX, whichever `KERAS_BACKEND` names."""
+"""Keras models on TensorFlow (default), JAX or PyTorch, whichever `KERAS_BACKEND` names."""
 
 from __future__ import annotations
 
@@ -102,6 +102,10 @@ def device(backend: str) -> str:
             import tensorflow as tf
 
             return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        if backend == "torch":
+            import torch
+
+            return "GPU" if torch.cuda.is_available() else "CPU"
         import jax
 
         return str(jax.default_backend()).upper()
@@ -131,8 +135,10 @@ def _compiled(model: Any, backend: str) -> tuple[Forward, type[Exception]]:
         return _on_tensorflow(model)
     if backend == "jax":
         return _on_jax(model)
+    if backend == "torch":
+        return _on_torch(model)
     raise EngineError(
-        f"geoseg runs Keras on tensorflow or jax, got KERAS_BACKEND={backend}; choose one of them"
+        f"geoseg runs Keras on tensorflow, jax or torch, got KERAS_BACKEND={backend}; choose one of them"
     )
 
 
@@ -158,3 +164,14 @@ def _on_jax(model: Any) -> tuple[Forward, type[Exception]]:
         lambda w, x: _finest(model.stateless_call(*w, x.astype("float32"), training=False)[0])
     )
     return lambda x: np.asarray(pure(weights, x), np.float32), jax.errors.JaxRuntimeError
+
+
+def _on_torch(model: Any) -> tuple[Forward, type[Exception]]:
+    import torch
+
+    def forward(x: NDArray[Any]) -> NDArray[Any]:
+        with torch.inference_mode():
+            answer = _finest(model(x.astype(np.float32), training=False))
+            return np.asarray(answer.cpu().numpy(), np.float32)
+
+    return forward, torch.OutOfMemoryError

@@ -47,6 +47,10 @@ def _capability(backend: str) -> float:
     """Compute capability of an NVIDIA GPU; 0 for other devices."""
     if backend == "tensorflow":
         return float(".".join(map(str, _gpu_details()["compute_capability"])))
+    if backend == "torch":
+        import torch
+
+        return float(".".join(map(str, torch.cuda.get_device_capability())))
     import jax
 
     return float(getattr(jax.devices()[0], "compute_capability", 0))
@@ -55,6 +59,10 @@ def _capability(backend: str) -> float:
 def _accelerator(backend: str) -> str:
     if backend == "tensorflow":
         return str(_gpu_details()["device_name"])
+    if backend == "torch":
+        import torch
+
+        return str(torch.cuda.get_device_name())
     import jax
 
     return str(jax.devices()[0].device_kind)

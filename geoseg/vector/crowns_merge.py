@@ -45,7 +45,8 @@ class Groups:
         row, col = basins.ends.T
         above, below = row < rows.start, row >= rows.stop
         first, last = (
-            _numbered(spread(row, basins.columns, self.width), self.stop) for row in (basins.first, basins.last)
+            _numbered(spread(row, basins.columns, self.width), self.stop)
+            for row in (basins.first, basins.last)
         )
         self.links += [
             np.stack([numbers[above], self.last[0, col[above]] - 1], 1),
