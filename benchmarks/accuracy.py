@@ -1,12 +1,13 @@
 """What a model reaches on the held-out parts of a recipe's data, predicted as a user would predict them.
 
-    python benchmarks/accuracy.py RECIPE MODEL [--part test] [--set KEY=VALUE] [--res METRES] [--json FILE]
+    python benchmarks/accuracy.py RECIPE MODEL [--part test] [--res METRES] [--spoil HOW] [--json FILE]
 
 Every held-out picture (neighbouring tiles joined) becomes a scene, goes through `geoseg.predict` with the
 defaults of the model's card, and its class mask is compared with the labels on their own pixels. Intersection
 over union, precision and recall with 95 % confidence intervals over tiles, for every set and each of its
 classes; where a set has tree points beside its masks (`points.csv`), the share of the points on what is
-marked as tree, and the share of the ground that is.
+marked as tree, and the share of the ground that is. `--spoil` makes the pictures worse first, in a way that
+training did not: what a model is worth on dark, blurred, hazy or grey imagery.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import rasterio
 from affine import Affine
@@ -40,6 +42,14 @@ from geoseg.training.scores import Tally, score_rows
 
 CRS = "EPSG:32633"  # any plane in metres: the sets without georeference only need a pixel size
 Bytes = NDArray[np.uint8]
+# what is done to the pixels; each takes the size of one in metres
+SPOILT: Mapping[str, Callable[[Bytes, float], Any]] = {
+    "dark": lambda pixels, size: pixels * 0.35,
+    "gamma": lambda pixels, size: 255 * (pixels / 255) ** 1.8,
+    "blur": lambda pixels, size: cv2.GaussianBlur(pixels, (0, 0), 0.45 / size),
+    "haze": lambda pixels, size: np.minimum(pixels * 0.5 + 110, 255),
+    "gray": lambda pixels, size: cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None].repeat(3, axis=2),
+}
 
 
 def predicted(pixels: Bytes, valid: NDArray[np.bool_], pixel_m: tuple[float, float], model: Loaded) -> Bytes:
@@ -70,7 +80,7 @@ def point_row(data: DataSet, counts: PointCounts) -> dict[str, Any]:
 
 
 def measured(
-    recipe: Recipe, data: DataSet, held: Sequence[Picture], model: Loaded
+    recipe: Recipe, data: DataSet, held: Sequence[Picture], model: Loaded, spoil: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """The table's rows of one set."""
     tally, points = Tally(recipe.class_names, exclusive=False), points_of(recipe, data)
@@ -79,6 +89,9 @@ def measured(
     for picture in held:
         pixels, valid, labels = joined(recipe, picture, whole(picture.shape))
         assert picture.pixel_m is not None
+        if spoil:
+            worse = SPOILT[spoil](pixels, picture.pixel_m[0])
+            pixels = np.where(valid[..., None], worse, pixels).astype(np.uint8)
         marked = predicted(pixels, valid, picture.pixel_m, model)[..., None] == numbers
         truth = targets(labels, data.classes, recipe.class_names, "sigmoid")
         for tile in picture.tiles:
@@ -107,6 +120,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--res", default="model")
     parser.add_argument("--patch-size", type=int)
     parser.add_argument("--median-blur", type=int)
+    parser.add_argument("--spoil", choices=SPOILT)
     parser.add_argument("--threshold", type=float, nargs="*", help="of each class; else the card's")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
@@ -121,7 +135,7 @@ def main(arguments: Sequence[str]) -> None:
         if (given.sets and data.name not in given.sets) or not any(item.data is data for item in items):
             continue
         held = pictures(recipe, [item for item in items if item.data is data])
-        for row in measured(recipe, data, held, model):
+        for row in measured(recipe, data, held, model, given.spoil):
             rows.append(row)
             print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if given.json:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about eight hours on
+# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about nine hours on
 # two cores. What is there already is not made again.
 #     pipelines/buildings_trees.sh
 set -euo pipefail
@@ -49,6 +49,7 @@ trained m_second
 trained m
 labelled_by m pseudo_m
 trained s_first
+trained s_second
 trained s
 left_out banepa 0.35
 left_out accra 0.35

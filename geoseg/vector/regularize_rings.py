@@ -75,8 +75,8 @@ class Rings:
     @property
     def net_areas(self) -> NDArray[np.float64]:
         """(polygons,) float64: the area of each polygon, without its holes."""
-        signed = np.where(self.shell, self.areas, -self.areas)
-        return np.add.reduceat(signed, np.flatnonzero(self.shell))
+        areas, shell = self.areas, self.shell
+        return np.add.reduceat(np.where(shell, areas, -areas), np.flatnonzero(shell))
 
     def next(self, values: NDArray[Any]) -> NDArray[Any]:
         """Of a value per point that of the next point of the same ring: `values[following]`, but faster."""
