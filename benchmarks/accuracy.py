@@ -6,8 +6,8 @@ Every held-out picture (neighbouring tiles joined) becomes a scene, goes through
 defaults of the model's card, and its class mask is compared with the labels on their own pixels. Intersection
 over union, precision and recall with 95 % confidence intervals over tiles, for every set and each of its
 classes; where a set has tree points beside its masks (`points.csv`), the share of the points on what is
-marked as tree, and the share of the ground that is. `--spoil` makes all pictures worse first, about as much as
-augmentation does to some: what a model is worth on dark, blurred, hazy or grey imagery.
+marked as tree, and the share of the ground that is. `--spoil` makes all pictures worse first, about
+as much as augmentation does to some: what a model is worth on dark, blurred, hazy or grey imagery.
 """
 
 from __future__ import annotations

@@ -46,14 +46,16 @@ def _cpuinfo() -> str:
 def _capability(backend: str) -> float:
     """Compute capability of an NVIDIA GPU; 0 for other devices."""
     if backend == "tensorflow":
-        return float(".".join(map(str, _gpu_details()["compute_capability"])))
-    if backend == "torch":
+        found = ".".join(map(str, _gpu_details()["compute_capability"]))
+    elif backend == "torch":
         import torch
 
-        return float(".".join(map(str, torch.cuda.get_device_capability())))
-    import jax
+        found = ".".join(map(str, torch.cuda.get_device_capability()))
+    else:
+        import jax
 
-    return float(getattr(jax.devices()[0], "compute_capability", 0))
+        found = getattr(jax.devices()[0], "compute_capability", "0")
+    return float(found)
 
 
 def _accelerator(backend: str) -> str:

@@ -15,7 +15,6 @@ unless they run into each other without a dip of `min_rise_px`: such a chain wai
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -90,39 +89,37 @@ def find_crowns(
 
 def _settled(
     strips: Iterable[CanopyStrip], width: int, options: CrownOptions
-) -> Iterator[tuple[Labels, Integers, Integers]]:
-    """Each strip's basins (labels), their columns, and of each basin the index of its crown's peak."""
-    groups, columns = Groups(width, options.rise_steps), deque[Integers]()
+) -> Iterator[tuple[Labels, Integers]]:
+    """Each strip's basins as `_queue` packs them, and of each the index of its crown's peak in the raster."""
+    groups = Groups(width, options.rise_steps)
     with TemporaryFile() as file:
         spool = Spool(file)
         for relief in reliefs(strips, width, options):
             _queue(relief, groups, spool)
-            columns.append(relief.columns)
             groups.settle()
-            yield from _finished(groups, spool, columns)
+            yield from _finished(groups, spool)
         groups.close()
-        yield from _finished(groups, spool, columns)
+        yield from _finished(groups, spool)
 
 
 def _queue(relief: Relief, groups: Groups, spool: Spool) -> None:
-    """Find a strip's basins, and let its labels wait for their crowns."""
+    """Find a strip's basins, and let their columns (the first row) and labels wait for their crowns."""
     basins = find_basins(relief)
     groups.add(basins, range(relief.row, relief.row + len(basins.labels)))
-    spool.push(basins.labels)
+    spool.push(np.vstack([basins.columns.astype(np.int32), basins.labels]))
 
 
-def _finished(
-    groups: Groups, spool: Spool, columns: deque[Integers]
-) -> Iterator[tuple[Labels, Integers, Integers]]:
+def _finished(groups: Groups, spool: Spool) -> Iterator[tuple[Labels, Integers]]:
     """The strips at the head of the queue of which all crowns are known."""
     while (crowns := groups.pop()) is not None:
-        yield spool.pop(), columns.popleft(), crowns
+        yield spool.pop(), crowns
 
 
-def _numbered(settled: Iterable[tuple[Labels, Integers, Integers]], width: int) -> Iterator[CrownStrip]:
+def _numbered(settled: Iterable[tuple[Labels, Integers]], width: int) -> Iterator[CrownStrip]:
     """Number the crowns in raster order."""
     known, numbers, count = NO_INTEGERS, NO_INTEGERS, 0
-    for basins, columns, crowns in settled:
+    for packed, crowns in settled:
+        columns, basins = packed[0], packed[1:]
         names, sight, which = np.unique(crowns, return_index=True, return_inverse=True)
         # a crown is connected: one that began higher up is in the strip just above as well
         place = np.searchsorted(known, names).clip(max=max(len(known) - 1, 0))

@@ -73,7 +73,7 @@ def find_basins(relief: Relief) -> Basins:
     )
 
 
-def spread(values: NDArray[Value], columns: Integers, width: int) -> NDArray[Value]:
+def spread(values: NDArray[Value], columns: NDArray[Any], width: int) -> NDArray[Value]:
     """(h, width) of the raster: zero but in these n columns, which have the values (h, n)."""
     whole = np.zeros((len(values), width), values.dtype)
     whole[:, columns] = values

@@ -220,8 +220,8 @@ def test_keras_runs_on_others_without_tensorflow(tiny_bundle, make_raster, tmp_p
     run = subprocess.run([sys.executable, "-c", PREDICT, *map(str, words)], capture_output=True, text=True,
                          check=True, env=dict(os.environ, KERAS_BACKEND=backend))  # fmt: skip
     found = set(json.loads(run.stdout.splitlines()[-1]))
-    assert found >= {backend, "keras"}
-    assert not found & {"tensorflow", "openvino", "onnxruntime"}
+    assert backend in found
+    assert found | {"jax"} == {backend, "jax", "keras"}  # Keras itself imports JAX where it is
     predict(words[0], masks[1], model=tiny_bundle.folder, engine="openvino")
     pixels = []
     for mask in masks:

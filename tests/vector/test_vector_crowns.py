@@ -118,6 +118,13 @@ def test_crowns_are_the_same_with_nothing_or_much_of_it_between_them():
     assert np.array_equal(np.delete(wide, np.s_[140:434], 1), narrow)
 
 
+def test_strips_without_canopy_have_labels_too():
+    mask, codes = canopy((200, 90), 6)
+    mask[50:120] = False
+    assert np.array_equal(labelled((mask, codes), 16), labelled((mask, codes)))
+    assert not labelled((np.zeros_like(mask), codes), 16).any()
+
+
 def test_the_surface_turns_with_the_scene():
     mask, codes = canopy((90, 120), 3)
     turned = surface(np.rot90(mask), np.rot90(codes), CrownOptions())
