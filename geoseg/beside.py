@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,12 @@ class Watched:
         scene: what is read.
         seen: what is pictured of it.
         bands: see `PixelSource`, as are the others.
+        lock: held while a window is added to the picture.
     """
 
     scene: PixelSource
     seen: Thumbnail
+    lock: Lock = field(default_factory=Lock, init=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -64,7 +67,8 @@ class Watched:
         """Read a window inside the scene."""
         pixels, valid = self.scene.read(window)
         lattice = self.seen.lattice(window)
-        self.seen.add(window, pixels[lattice], valid[lattice])
+        with self.lock:
+            self.seen.add(window, pixels[lattice], valid[lattice])
         return pixels, valid
 
 

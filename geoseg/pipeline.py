@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,7 +12,7 @@ from geoseg.core.batching import Batch, batches
 from geoseg.core.filters import Filter
 from geoseg.core.grid import Grid
 from geoseg.core.patches import PixelSource, read_patches
-from geoseg.core.prefetch import prefetch
+from geoseg.core.prefetch import cores, prefetch, submitted
 from geoseg.core.scaling import Scaling
 from geoseg.core.stitch import Prediction, Probabilities, Strip, stitch
 from geoseg.core.window import Window
@@ -22,6 +21,7 @@ from geoseg.runtime.engine import Engine
 T = TypeVar("T")
 
 AHEAD = 2  # batches that each stage may run ahead of the next
+READERS = max(1, cores() // 4)  # threads that fill and cut, beside the network's and those of GDAL
 
 
 @dataclass(slots=True)
@@ -59,10 +59,11 @@ def segment(
     scaling: Scaling | None = None,
     area: Window | None = None,
     stages: Stages | None = None,
+    readers: int = READERS,
 ) -> Generator[Strip]:
     """Run a network over a scene, or over `area` of it, and yield finished rows from top to bottom.
 
-    Reading, inference and whatever the caller does with the strips run in three threads joined by
+    Reading, inference and whatever the caller does with the strips run in threads joined by
     bounded queues. Memory is one band of patches as wide as `area`, whatever its height.
 
     Args:
@@ -73,10 +74,11 @@ def segment(
         scaling: to the 0 … 255 of the network.
         area: the part of the scene to compute; the same pixels have the same values for any area.
         stages: filled with counts and times.
+        readers: threads that read, fill and cut; `source` is read from each of them.
     """
     stages = stages or Stages()
     scaling = scaling or Scaling()
-    patches = read_patches(source, grid, area, filter_, scaling.neutral)
+    patches = read_patches(source, grid, area, filter_, scaling.neutral, threads=readers)
     full = stages.timed("read", batches(patches, engine.batch_size, scaling))
     with prefetch(full, AHEAD) as ready, prefetch(_infer(engine, ready, stages), AHEAD) as answers:
         yield from stages.timed(
@@ -86,14 +88,10 @@ def segment(
 
 def _infer(engine: Engine, ready: Iterable[Batch], stages: Stages) -> Iterator[list[Prediction]]:
     """The predictions of each batch, in order; as many batches at once as suits the engine."""
-    with ThreadPoolExecutor(engine.streams, "geoseg-infer") as pool:
-        running: deque[tuple[Batch, Future[Probabilities]]] = deque()
-        for batch in stages.timed("starve", ready):
-            running.append((batch, pool.submit(engine, batch.pixels)))
-            if len(running) > engine.streams:
-                yield _predictions(*running.popleft(), stages)
-        while running:
-            yield _predictions(*running.popleft(), stages)
+    todo = stages.timed("starve", ready)
+    with submitted(lambda batch: engine(batch.pixels), todo, engine.streams, "geoseg-infer") as running:
+        for batch, answer in running:
+            yield _predictions(batch, answer, stages)
 
 
 def _predictions(batch: Batch, answer: Future[Probabilities], stages: Stages) -> list[Prediction]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg.core.filters import FILL_MARGIN, Filter, NoFilter, Pixels, Valid, fill_invalid
 from geoseg.core.grid import Grid
+from geoseg.core.prefetch import submitted
 from geoseg.core.window import Window, whole
 
 RUN = 4096  # pixels: neighbouring patches are read, filtered and cut together up to this width
@@ -32,7 +33,7 @@ class PixelSource(Protocol):
         """True when no pixel of the scene can be invalid, so that nothing will have to be filled."""
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:
-        """Read a window inside the scene.
+        """Read a window inside the scene; from several threads at once, if need be.
 
         Returns:
             (height, width, bands) pixels in the source's dtype, and (height, width) bool, True = has data.
@@ -131,6 +132,7 @@ def read_patches(
     area: Window | None = None,
     filter_: Filter | None = None,
     neutral: float = 0,
+    threads: int = 1,
 ) -> Iterator[Patch]:
     """Cut the patches that contribute to `area`, row by row; patches without a valid pixel are left out.
 
@@ -140,13 +142,29 @@ def read_patches(
         area: part of the scene to be covered; None for all of it.
         filter_: applied with context before cutting; None for none.
         neutral: the value of pixels far from any data.
+        threads: how many read, fill, filter and cut at once.
     """
-    rows, cols = grid.touching(area or whole(source.shape))
+
+    def read(run: tuple[int, range]) -> list[Patch]:
+        return list(_read_run(source, grid, *run, filter_ or NoFilter(), neutral))
+
+    runs = _runs(grid, area or whole(source.shape))
+    if threads == 1:
+        for run in runs:
+            yield from read(run)
+        return
+    with submitted(read, runs, threads, "geoseg-read") as running:
+        for _, patches in running:
+            yield from patches.result()
+
+
+def _runs(grid: Grid, area: Window) -> Iterator[tuple[int, range]]:
+    """Rows of the grid, each in neighbouring columns that are read together."""
+    rows, cols = grid.touching(area)
     per_run = max(1, (RUN - grid.overlap) // grid.step)
     for i in rows:
         for first in range(cols.start, cols.stop, per_run):
-            run = range(first, min(first + per_run, cols.stop))
-            yield from _read_run(source, grid, i, run, filter_ or NoFilter(), neutral)
+            yield i, range(first, min(first + per_run, cols.stop))
 
 
 def _read_run(

@@ -1,21 +1,48 @@
-"""Run a producer in a thread of its own, a bounded number of items ahead of its consumer."""
+"""Run producers in threads of their own, a bounded number of items ahead of their consumer."""
 
 from __future__ import annotations
 
 import os
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 END = object()
 
 
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def submitted(
+    function: Callable[[T], R], items: Iterable[T], threads: int, name: str
+) -> Iterator[Iterator[tuple[T, Future[R]]]]:
+    """Call `function` with each item in one of `threads` threads, as many calls ahead of the consumer.
+
+    Yields:
+        An iterator over the items in their order, each with the result to come. Leaving the `with` block
+        waits for the calls that were begun.
+    """
+    running: deque[tuple[T, Future[R]]] = deque()
+
+    def results() -> Iterator[tuple[T, Future[R]]]:
+        for item in items:
+            running.append((item, pool.submit(function, item)))
+            if len(running) > threads:
+                yield running.popleft()
+        while running:
+            yield running.popleft()
+
+    with ThreadPoolExecutor(threads, name) as pool:
+        yield results()
 
 
 @contextmanager

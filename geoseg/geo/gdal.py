@@ -13,6 +13,7 @@ import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from geoseg.core.prefetch import cores
 from geoseg.errors import GeosegError, in_a_line
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError, RuntimeError)
@@ -30,15 +31,16 @@ for _name, _value in NETWORK.items():
 
 
 def session(raster: Any = None) -> Any:
-    """A rasterio environment with a bounded block cache, to run a job in.
+    """A rasterio environment with a bounded block cache and all cores, to run a job in.
 
     It holds a row and a half of blocks: windows are lower than they, and each is to be decoded only once.
+    Blocks of a window are decoded side by side, where GDAL knows how to.
 
     Args:
         raster: the dataset that is read from top to bottom; None for a usual one.
     """
     size = CACHE_BYTES if raster is None else int(np.clip(block_row_bytes(raster) * 3 // 2, *CACHE_RANGE))
-    return rasterio.Env(GDAL_CACHEMAX=size)
+    return rasterio.Env(GDAL_CACHEMAX=size, GDAL_NUM_THREADS=cores())
 
 
 def block_row_bytes(raster: Any) -> int:

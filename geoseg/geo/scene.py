@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class Scene:
         geobox: its pixel plane.
         cutline: geometries in the scene's CRS; pixels whose centre is outside all are invalid.
         fetch: called with every window before it is read, for scenes of map tiles.
+        lock: held while a window is read: an open raster is for one thread at a time.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Scene:
     geobox: GeoBox
     cutline: tuple[Any, ...] = ()
     fetch: Fetch | None = None
+    lock: Lock = field(default_factory=Lock, init=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,9 +88,10 @@ class Scene:
         Raises:
             SceneError: when the file is damaged there, or a map tile is not to be had.
         """
-        if self.fetch is not None:
-            self.fetch(window)
-        pixels, valid = self.source.read(window)
+        with self.lock:
+            if self.fetch is not None:
+                self.fetch(window)
+            pixels, valid = self.source.read(window)
         if self.cutline and valid.any():
             transform = self.geobox.window(window).transform
             valid &= geometry_mask(self.cutline, window.shape, transform, invert=True)

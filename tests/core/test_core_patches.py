@@ -194,6 +194,16 @@ def test_patches_are_read_in_runs_that_hold_no_more_than_they_need():
     assert sum(run.width for run in runs) == 9000 + (len(runs) - 1) * grid.overlap
 
 
+def test_threads_cut_the_same_patches_in_the_same_order():
+    rng = np.random.default_rng(3)
+    source = ArraySource(random_pixels(rng, (400, 9000)), random_mask(rng, (400, 9000)))
+    grid = Grid((400, 9000), 64, 16, 16)
+    alone, together = (list(read_patches(source, grid, None, median_blur(3), threads=n)) for n in (1, 4))
+    assert [patch.index for patch in alone] == [patch.index for patch in together]
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one.pixels, other.pixels) and np.array_equal(one.valid, other.valid)
+
+
 def test_far_from_data_a_patch_is_nought_unless_it_is_told_otherwise():
     pixels, mask = np.full((300, 300, 1), 7, np.uint8), np.zeros((300, 300), bool)
     mask[:4, :4] = True

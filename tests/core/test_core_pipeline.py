@@ -138,9 +138,10 @@ streams = pytest.mark.parametrize("streams", [1, 3])
 
 
 @streams
-def test_an_error_of_the_source_reaches_the_consumer_and_ends_the_threads(streams):
+@pytest.mark.parametrize("readers", [1, 3])
+def test_an_error_of_the_source_reaches_the_consumer_and_ends_the_threads(streams, readers):
     with pytest.raises(OSError, match="tile 7 is damaged"):
-        run(Broken(SCENE), IdentityEngine(streams=streams), GRID)
+        run(Broken(SCENE), IdentityEngine(streams=streams), GRID, readers=readers)
     assert not workers()
 
 
@@ -162,8 +163,9 @@ def test_strips_before_an_error_are_whole():
 
 
 @streams
-def test_closing_early_ends_the_threads(streams):
-    flow = segment(ArraySource(SCENE), IdentityEngine(streams=streams), GRID)
+@pytest.mark.parametrize("readers", [1, 3])
+def test_closing_early_ends_the_threads(streams, readers):
+    flow = segment(ArraySource(SCENE), IdentityEngine(streams=streams), GRID, readers=readers)
     next(flow)
     assert len(workers()) >= 2
     flow.close()

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from geoseg.core.prefetch import cores, prefetch
+from geoseg.core.prefetch import cores, prefetch, submitted
 
 
 def wait_for(condition, seconds=5.0):
@@ -115,3 +115,38 @@ def test_stages_can_be_chained():
     with prefetch(range(200), 2) as first, prefetch((2 * k for k in first), 2) as second:
         assert list(second) == [2 * k for k in range(200)]
     assert not workers()
+
+
+def pool_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("pool")]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_calls_run_side_by_side_and_results_come_in_order(threads):
+    together = threading.Barrier(threads)
+
+    def squared(item):
+        together.wait(5)  # nobody gets past it alone
+        return item * item
+
+    with submitted(squared, range(20), threads, "pool") as results:
+        assert [(item, result.result()) for item, result in results] == [(k, k * k) for k in range(20)]
+    assert not pool_threads()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_no_more_calls_are_begun_than_there_are_threads_and_one(threads):
+    made = []
+    with submitted(lambda item: item, counted(made), threads, "pool") as results:
+        for taken in range(1, 5):
+            next(results)
+            assert len(made) == taken + threads
+    assert not pool_threads()
+
+
+def test_an_error_of_a_call_comes_with_its_result():
+    with submitted(lambda item: 1 // item, [1, 0, 2], 2, "pool") as results:
+        assert next(results)[1].result() == 1
+        with pytest.raises(ZeroDivisionError):
+            next(results)[1].result()
+        assert next(results)[1].result() == 0

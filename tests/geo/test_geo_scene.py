@@ -1,5 +1,7 @@
 """A scene is what plain rasterio reads, with the AND of every kind of validity."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import geopandas
 import numpy as np
 import pytest
@@ -50,6 +52,20 @@ def test_windows_hold_what_rasterio_reads_with_bands_last(make_raster, dtype, ti
             assert pixels.dtype == dtype
             assert np.array_equal(pixels, np.moveaxis(plain.read(), 0, 2)[rows, cols])
             assert valid.all()
+
+
+@pytest.mark.parametrize("sizes_m", [None, (0.25, 0.25), (2.0, 2.0)])
+def test_threads_that_share_a_scene_read_what_one_alone_does(make_raster, sizes_m):
+    rng = np.random.default_rng(0)
+    tiles = dict(tiled=True, blockxsize=64, blockysize=64, compress="deflate")
+    path = make_raster(pixels=rng.integers(1, 255, (300, 400, 3)).astype(np.uint8), **tiles)
+    with open_scene(path, sizes_m=sizes_m, nodata=7) as scene:
+        windows = [Window(row, col, 50, 70).clip(scene.shape) for row in range(0, scene.shape[0], 40)
+                   for col in range(0, scene.shape[1], 60)]  # fmt: skip
+        alone = [scene.read(window) for window in windows]
+        with ThreadPoolExecutor(8) as pool:
+            for one, other in zip(alone, pool.map(scene.read, windows), strict=True):
+                assert all(map(np.array_equal, one, other))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
