@@ -169,6 +169,7 @@ class Augment:
         shadow: share of patches with a cast shadow.
         gray: share of patches without colour.
         borrow: share of patches in the colours of another patch of their batch.
+        coarse: share of patches as a sensor of pixels up to thrice as large sees them, interpolated.
     """
 
     flips: bool = True
@@ -183,6 +184,7 @@ class Augment:
     shadow: float = 0.0
     gray: float = 0.0
     borrow: float = 0.0
+    coarse: float = 0.0
 
 
 def check_pattern(pattern: str) -> None:

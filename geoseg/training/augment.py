@@ -27,6 +27,7 @@ SATURATION, HUE = 0.7, math.radians(25)
 SIGMAS = 0.5, 1.5  # of blur, pixels
 DEVIATIONS = 2.0, 10.0  # of noise, steps of 255
 QUALITIES = 30, 90  # of JPEG
+COARSER = 1.25, 3.0  # pixels of the sensor in pixels of the patch
 STRETCH = 2.0  # of the deviation, at most
 SHADES = 0.35, 0.75  # what a shadow leaves of the light
 
@@ -45,10 +46,23 @@ def recolored(pixels: Pixels, augment: Augment, rng: Generator) -> Pixels:
     """All changes that leave shapes where they are, in the order in which light, lens and file make them."""
     pixels = shadow(pixels, augment.shadow, rng)
     pixels = tone(hue(pixels, augment.color, rng), augment.color, rng)
-    pixels = gray(pixels, augment.gray, rng)
-    pixels = blur(pixels, augment.blur, rng)
-    pixels = noise(pixels, augment.noise, rng)
-    return jpeg(pixels, augment.jpeg, rng)
+    pixels = blur(gray(pixels, augment.gray, rng), augment.blur, rng)
+    if rng.random() >= augment.coarse:
+        return compressed(pixels, augment, rng)
+    taken = compressed(averaged(pixels, rng.uniform(*COARSER)), augment, rng)
+    return _shaped(cv2.resize(taken, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR), pixels)
+
+
+def compressed(pixels: Pixels, augment: Augment, rng: Generator) -> Pixels:
+    """What the sensor and the file do to its own pixels."""
+    return jpeg(noise(pixels, augment.noise, rng), augment.jpeg, rng)
+
+
+def averaged(pixels: Pixels, factor: float) -> Pixels:
+    """The patch as pixels of a coarser sensor, `factor` times as large."""
+    size = [max(1, round(n / factor)) for n in pixels.shape[1::-1]]
+    small: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return small.reshape(*size[::-1], pixels.shape[2])
 
 
 def borrowed(pixels: Pixels, others: Sequence[Pixels], share: float, rng: Generator) -> Pixels:

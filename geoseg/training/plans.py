@@ -147,12 +147,13 @@ def _range(patches: Patches, picture: Picture) -> tuple[Scale, Scale]:
 
 
 def _scale(patches: Patches, picture: Picture) -> Scale:
-    """The scale of validation patches."""
-    size = patches.val_pixel_size_m
-    if size is None and patches.pixel_sizes_m:
-        size = math.sqrt(patches.pixel_sizes_m[0] * patches.pixel_sizes_m[1])
+    """The scale of validation patches: coarser pictures keep their own pixels, up to the range's end."""
+    size, most = patches.val_pixel_size_m, math.inf
+    if patches.pixel_sizes_m:
+        size = size or math.sqrt(patches.pixel_sizes_m[0] * patches.pixel_sizes_m[1])
+        most = max(1.0, patches.pixel_sizes_m[1] / size)
     wanted = _scaled(size, picture)
-    own = max(1.0, 1 / min(wanted))  # coarser pictures keep their own pixels, as they do at prediction
+    own = min(max(1.0, 1 / min(wanted)), most)
     return wanted[0] * own, wanted[1] * own
 
 

@@ -40,7 +40,7 @@ def test_a_recipe_without_augmentation_leaves_patches_alone():
     assert augment.pose(PLAIN, rng()) == UPRIGHT
     assert {f.name for f in fields(Augment)} == {
         "flips", "turns", "rotate", "scale", "shift", "color", "blur", "noise", "jpeg", "shadow", "gray",
-        "borrow",
+        "borrow", "coarse",
     }  # fmt: skip
 
 
@@ -61,6 +61,32 @@ def test_shares_are_kept():
     for name in ("blur", "noise", "jpeg", "shadow", "gray"):
         share = np.mean([getattr(augment, name)(pixels, 0.3, rng(k)) is not pixels for k in range(300)])
         assert 0.2 < share < 0.4, name
+
+
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_a_coarse_patch_keeps_what_is_large_in_place_and_loses_what_is_small(bands):
+    coarse, side = replace(PLAIN, coarse=1.0), np.linspace(20, 220, 96)
+    large = np.repeat(np.add.outer(side, side)[..., None] / 2, bands, axis=2).astype(np.uint8)
+    small = np.repeat((np.indices((96, 96)).sum(0) % 2 * 100 + 50)[..., None], bands, axis=2).astype(np.uint8)
+    for seed in range(20):
+        found = augment.recolored(large, coarse, rng(seed))
+        assert found.shape == large.shape and found.dtype == np.uint8
+        assert np.abs(found[8:-8, 8:-8].astype(int) - large[8:-8, 8:-8]).max() <= 3
+        assert augment.recolored(small, coarse, rng(seed))[8:-8, 8:-8].std() < 0.9 * small.std()
+    shares = [augment.recolored(small, replace(PLAIN, coarse=0.3), rng(k)) is not small for k in range(300)]
+    assert 0.2 < np.mean(shares) < 0.4
+
+
+def test_what_a_coarse_sensor_adds_is_as_coarse_as_its_pixels():
+    plain = np.full((120, 120, 1), 128, np.uint8)
+    grain = replace(PLAIN, noise=1.0)
+
+    def steps(found):
+        return np.abs(np.diff(found[..., 0].astype(int), axis=1)).mean() / found.std()
+
+    fine = np.mean([steps(augment.recolored(plain, grain, rng(k))) for k in range(9)])
+    coarse = np.mean([steps(augment.recolored(plain, replace(grain, coarse=1.0), rng(k))) for k in range(9)])
+    assert coarse < 0.75 * fine
 
 
 def test_grey_patches_have_one_value_and_keep_other_bands():

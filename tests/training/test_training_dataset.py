@@ -1,3 +1,4 @@
+import math
 import threading
 import time
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from conftest import coded, write_raster
 from hypothesis import given
 from hypothesis import strategies as st
-from mini_data import make_mini_data
+from mini_data import SIDE, make_mini_data
 from training_recipes import PLAIN, banepa, dataset, naip, recipe
 
 import geoseg
@@ -108,6 +109,25 @@ def test_validation_covers_every_image_once_untouched(root):
     labels = wanted.reshape(3, 2, 32, 32, 2).swapaxes(1, 2).reshape(96, 64, 2)
     assert (labels[:70, :50, 0] == 1).all() and (labels[70:] == 255).all() and (labels[:, 50:] == 255).all()
     assert same(batches[0], data.batch(7, 0))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "val", "own", "wanted"),
+    [
+        ((0.2, 1.2), 0.4, 0.1, 0.4),
+        ((0.2, 1.2), 0.4, 0.6, 0.6),
+        ((0.3, 0.5), 0.4, 0.6, 0.5),
+        ((0.3, 0.5), 0.6, 0.8, 0.6),
+        ((0.2, 0.8), None, 0.1, 0.4),
+        (None, 0.4, 0.6, 0.6),
+    ],
+)
+def test_coarse_images_are_validated_at_their_own_pixels_up_to_the_largest(root, sizes, val, own, wanted):
+    patches = Patches(size=16, pixel_sizes_m=sizes, val_pixel_size_m=val)
+    data = open_part(recipe(root, banepa(pixel_size_m=own), patches=patches), "test")
+    across = math.ceil(3 * SIDE / (16 * wanted / own) - 1e-6)
+    down = math.ceil(2 * SIDE / (16 * wanted / own) - 1e-6)
+    assert sum(len(data.batch(0, k).names) for k in range(len(data))) == across * down
 
 
 def test_validation_patches_of_a_mosaic_are_named_after_their_tiles(root):
