@@ -56,7 +56,7 @@ ATTRIBUTION = (
 )
 LIMITS = (
     "Parked buses and cars and bright ground (sand, sports grounds, lots) are sometimes marked as building.",
-    "Courtyards and narrow lanes between roofs are closed, and villas marked with their plots above 0.7 m.",
+    "Courtyards and narrow lanes between roofs are closed.",
     "Large roofs of unusual shape, and brown or grey ones that look like the ground, are found in part.",
     "Trees are learnt from Californian suburbs: rough grass on slopes may be marked, dark woods missed.",
 )
@@ -64,11 +64,13 @@ SUMMARY = "Buildings and trees on RGB imagery of 0.1 to 1.2 m."
 KEPT = ("set", "class", "tiles", "iou", "iou_low", "iou_high", "precision", "recall", "points", "marked")
 
 
-def described(card: Card, name: str, summary: str, scores: Sequence[dict[str, Any]]) -> Card:
+def described(card: Card, given: argparse.Namespace) -> Card:
     """The card of a trained bundle with what only people know."""
     return replace(
-        card, name=name, summary=summary, licence="CC-BY-4.0", attribution=ATTRIBUTION, training=TRAINING,
-        scores=tuple(scores), limits=LIMITS,
+        card, name=given.name, summary=given.summary, licence="CC-BY-4.0", attribution=ATTRIBUTION,
+        training=TRAINING, scores=tuple(scores_of(given.scores)), limits=(*LIMITS, *given.limit),
+        patch_size=given.patch_size, overlap=given.overlap, pixel_sizes_m=tuple(given.pixel_sizes),
+        classes=cut_at(card, given.threshold),
     )  # fmt: skip
 
 
@@ -101,17 +103,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--summary", default=SUMMARY)
     parser.add_argument("--scores", nargs="*", default=[], metavar="FILE=WHAT")
+    parser.add_argument("--limit", nargs="*", default=[], metavar="TEXT", help="beside those of both models")
     parser.add_argument("--scenes", nargs="*", default=[], metavar="SCENE")
     parser.add_argument("--patch-size", type=int, default=512)
     parser.add_argument("--overlap", type=int, default=128)
     parser.add_argument("--threshold", nargs="*", default=[], metavar="CLASS=VALUE")
-    parser.add_argument("--pixel-sizes", type=float, nargs=2, default=(0.35, 1.0), metavar="METRES")
+    parser.add_argument("--pixel-sizes", type=float, nargs=2, default=(0.3, 0.4), metavar="METRES")
     given = parser.parse_args(arguments)
     import_keras()
     trained = find_bundle(given.trained)
-    card = described(trained.card, given.name, given.summary, list(scores_of(given.scores)))
-    card = replace(card, patch_size=given.patch_size, overlap=given.overlap,
-                   pixel_sizes_m=tuple(given.pixel_sizes), classes=cut_at(card, given.threshold))  # fmt: skip
+    card = described(trained.card, given)
     with staged_folder(given.target, overwrite=True) as draft:
         bundle = save_bundle(trained.load_keras(), card, draft, half=True)
         bundle = prove(bundle, held_out(load_recipe(given.recipe)))

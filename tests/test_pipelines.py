@@ -1,13 +1,16 @@
 """The script that makes the bundled models, run with commands that only say how they were called."""
 
 import argparse
+import csv
 import os
 import re
 import runpy
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from geoseg.recipe.recipe import load_recipe, variants
@@ -40,7 +43,8 @@ def trained(calls):
 
 
 def test_every_variant_is_trained_once(calls):
-    wanted = set(variants(RECIPE)) - {"labels_only", "s_labels_first", "s_labels_only", None}  # what others are like
+    like = {"labels_only", "s_labels_first", "s_labels_only"}  # what others are like
+    wanted = set(variants(RECIPE)) - like - {None}
     assert set(trained(calls)) == wanted
     assert len(trained(calls)) == len(wanted)
 
@@ -94,3 +98,59 @@ def test_both_bundles_are_written_with_all_scores(calls):
         files = [text.partition("=")[0] for text in call if ".json=" in text]
         assert len(files) == 5
         assert set(files) <= measured
+
+
+@pytest.fixture(scope="module")
+def pseudo():
+    script = str(ROOT / "pipelines/pseudo_labels.py")
+    return SimpleNamespace(**runpy.run_path(script, run_name="pseudo_labels"))
+
+
+def plain(states, changed):
+    return states
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ({}, [[0, 0, 0], [1, 1, 1], [0, 255, 1]]),
+        ({"misses": True}, [[0, 0, 255], [1, 1, 1], [0, 255, 1]]),
+        ({"blocks": True}, [[0, 0, 0], [0, 255, 1], [0, 255, 1]]),
+    ],
+)
+def test_a_teacher_is_believed_where_labels_say_nothing_or_are_known_to_be_wrong(pseudo, kind, wanted):
+    labels = np.repeat(np.array([0, 1, 255], np.uint8)[:, None, None], 3, axis=1)
+    found = np.tile(np.array([0.1, 0.5, 0.9], np.float32)[None, :, None], (3, 1, 1))
+    known = pseudo.Known(**dict(only=None, misses=False, blocks=False, seed=plain, correct=plain) | kind)
+    assert pseudo.filled(labels, found, known, [0])[..., 0].tolist() == wanted
+
+
+def test_what_somebody_saw_stands_and_around_it_nothing_that_contradicts_it(pseudo):
+    plane = np.zeros((60, 60), np.uint8)
+    plane[:, 30:] = 1
+    discs = [{"x": "10", "y": "30", "radius": "3", "building": "1"},
+             {"x": "50", "y": "30", "radius": "3", "building": "0"}]  # fmt: skip
+    found = pseudo.corrected(plane, discs, "building")
+    assert (found[28:33, 8:13] == 1).all() and (found[28:33, 48:53] == 0).all()
+    assert found[30, 18] == found[30, 42] == 255
+    assert found[30, 22] == 0 and found[30, 38] == 1
+    assert (found[:20, :] == plane[:20, :]).all()
+
+
+def looked_at():
+    """Names of images that somebody looked at, and the places in them."""
+    names = (ROOT / "pipelines/recipes/buildings_trees_naip.txt").read_text(encoding="utf-8").split()
+    with (ROOT / "pipelines/recipes/buildings_trees_naip_places.csv").open(encoding="utf-8") as table:
+        return names, list(csv.DictReader(table))
+
+
+def test_places_lie_in_images_that_somebody_looked_at():
+    names, places = looked_at()
+    assert {place["image"] for place in places} <= set(names)
+    assert all(0 <= int(place[axis]) < 256 for place in places for axis in ("x", "y"))
+    assert {place["building"] for place in places} == {"0", "1"}
+
+
+def test_nobody_looked_at_what_is_measured_on(shared):
+    train = (shared / "trees_naip/train_by_place.txt").read_text(encoding="utf-8").split()
+    assert set(looked_at()[0]) <= {Path(name).stem for name in train}
