@@ -1,13 +1,15 @@
 """What a model reaches on the held-out parts of a recipe's data, predicted as a user would predict them.
 
-    python benchmarks/accuracy.py RECIPE MODEL [--part test] [--res METRES] [--spoil HOW] [--json FILE]
+    python benchmarks/accuracy.py RECIPE MODEL [--part test] [--res METRES] [--spoil HOW] [--coarse METRES]
+        [--json FILE]
 
 Every held-out picture (neighbouring tiles joined) becomes a scene, goes through `geoseg.predict` with the
 defaults of the model's card, and its class mask is compared with the labels on their own pixels. Intersection
 over union, precision and recall with 95 % confidence intervals over tiles, for every set and each of its
 classes; where a set has tree points beside its masks (`points.csv`), the share of the points on what is
 marked as tree, and the share of the ground that is. `--spoil` makes all pictures worse first, about
-as much as augmentation does to some: what a model is worth on dark, blurred, hazy or grey imagery.
+as much as augmentation does to some: what a model is worth on dark, blurred, hazy or grey imagery. `--coarse`
+averages finer pixels to that size first: what it is worth on imagery that shows less.
 """
 
 from __future__ import annotations
@@ -66,6 +68,21 @@ def predicted(pixels: Bytes, valid: NDArray[np.bool_], pixel_m: tuple[float, flo
             return np.asarray(found.read(1, out_shape=valid.shape))
 
 
+def seen_from_afar(
+    pixels: Bytes, valid: NDArray[np.bool_], pixel_m: tuple[float, float], metres: float
+) -> tuple[Bytes, NDArray[np.bool_], tuple[float, float]]:
+    """A picture, its validity and pixel size, averaged to pixels of `metres`; as it is if they are larger."""
+    size = [max(1, round(n * own / metres)) for n, own in zip(valid.shape, pixel_m, strict=True)]
+    if pixel_m[0] >= metres:
+        return pixels, valid, pixel_m
+    small, known = (
+        cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA)
+        for plane in (pixels, valid.astype("uint8"))
+    )
+    down, across = (n * own / m for n, own, m in zip(valid.shape, pixel_m, size, strict=True))
+    return np.asarray(small, np.uint8), known > 0, (down, across)
+
+
 def points_of(recipe: Recipe, data: DataSet) -> dict[str, NDArray[np.int64]]:
     """(n, 2) rows and columns of the tree points in each image of a set; empty for a set without."""
     path = recipe.path(data.images.partition("/")[0]) / "points.csv"
@@ -80,7 +97,12 @@ def point_row(data: DataSet, counts: PointCounts) -> dict[str, Any]:
 
 
 def measured(
-    recipe: Recipe, data: DataSet, held: Sequence[Picture], model: Loaded, spoil: str | None = None
+    recipe: Recipe,
+    data: DataSet,
+    held: Sequence[Picture],
+    model: Loaded,
+    spoil: str | None = None,
+    coarse: float = 0.0,
 ) -> Iterator[dict[str, Any]]:
     """The table's rows of one set."""
     tally, points = Tally(recipe.class_names, exclusive=False), points_of(recipe, data)
@@ -92,7 +114,9 @@ def measured(
         if spoil:
             worse = SPOILT[spoil](pixels, picture.pixel_m[0])
             pixels = np.where(valid[..., None], worse, pixels).astype(np.uint8)
-        marked = predicted(pixels, valid, picture.pixel_m, model)[..., None] == numbers
+        mask = predicted(*seen_from_afar(pixels, valid, picture.pixel_m, coarse), model)
+        mask = cv2.resize(mask, valid.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        marked = mask[..., None] == numbers
         truth = targets(labels, data.classes, recipe.class_names, "sigmoid")
         for tile in picture.tiles:
             here = tile.window.within(whole(picture.shape))
@@ -121,6 +145,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--patch-size", type=int)
     parser.add_argument("--median-blur", type=int)
     parser.add_argument("--spoil", choices=SPOILT)
+    parser.add_argument("--coarse", type=float, default=0.0, metavar="METRES")
     parser.add_argument("--threshold", type=float, nargs="*", help="of each class; else the card's")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
@@ -135,7 +160,7 @@ def main(arguments: Sequence[str]) -> None:
         if (given.sets and data.name not in given.sets) or not any(item.data is data for item in items):
             continue
         held = pictures(recipe, [item for item in items if item.data is data])
-        for row in measured(recipe, data, held, model, given.spoil):
+        for row in measured(recipe, data, held, model, given.spoil, given.coarse):
             rows.append(row)
             print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if given.json:
