@@ -72,9 +72,9 @@ def seen_from_afar(
     pixels: Bytes, valid: NDArray[np.bool_], pixel_m: tuple[float, float], metres: float
 ) -> tuple[Bytes, NDArray[np.bool_], tuple[float, float]]:
     """A picture, its validity and pixel size, averaged to pixels of `metres`; as it is if they are larger."""
-    size = [max(1, round(n * own / metres)) for n, own in zip(valid.shape, pixel_m, strict=True)]
     if pixel_m[0] >= metres:
         return pixels, valid, pixel_m
+    size = [max(1, round(n * own / metres)) for n, own in zip(valid.shape, pixel_m, strict=True)]
     small, known = (
         cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA)
         for plane in (pixels, valid.astype("uint8"))
