@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoseg.api import load
+from geoseg.api import Loaded, load
 from geoseg.core.batching import Batch, batches
 from geoseg.core.patches import read_patches
 from geoseg.geo.gdal import session
@@ -31,7 +31,7 @@ from geoseg.runtime.engine import Engine
 TIMED_SECONDS = 8
 
 
-def first_batch(job: SceneJob, ready: object) -> Batch:
+def first_batch(job: SceneJob, ready: Loaded) -> Batch:
     """A full batch from the middle of the scene."""
     with session(), open_job(job, ready.bundle, ready.settings) as (scene, area):
         grid = ready.settings.grid(scene.shape)
@@ -62,6 +62,17 @@ def calls_until(engine: Engine, batch: Batch, until: float) -> int:
         engine(batch.pixels)
         calls += 1
     return calls
+
+
+def seconds_to_read(job: SceneJob, ready: Loaded) -> float:
+    """Time to make all batches of a scene, as the run makes them."""
+    start = time.perf_counter()
+    with session(), open_job(job, ready.bundle, ready.settings) as (scene, area):
+        grid = ready.settings.grid(scene.shape)
+        patches = read_patches(scene, grid, area, ready.settings.filter, scene.scaling().neutral)
+        for _ in batches(patches, ready.engine.batch_size, scene.scaling()):
+            pass
+    return time.perf_counter() - start
 
 
 def main() -> None:

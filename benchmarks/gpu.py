@@ -17,21 +17,17 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-from efficiency import first_batch, seconds_per_patch
+from efficiency import first_batch, seconds_per_patch, seconds_to_read
 from measure import mib, table
 
 from geoseg.api import Loaded, load
-from geoseg.core.batching import batches
-from geoseg.core.patches import read_patches
-from geoseg.geo.gdal import session
-from geoseg.jobs import SceneJob, open_job
+from geoseg.jobs import SceneJob
 from geoseg.memory import peak
 from geoseg.prediction import Result, predict_scene
 from geoseg.runtime.machine import machine
@@ -59,17 +55,6 @@ def watched() -> Iterator[list[float]]:
             process.wait()
             told.seek(0)
             samples += [int(line) / 100 for line in told.read().split() if line.isdigit()]
-
-
-def seconds_to_read(job: SceneJob, ready: Loaded) -> float:
-    """Time to make all batches of a scene, as the run makes them."""
-    start = time.perf_counter()
-    with session(), open_job(job, ready.bundle, ready.settings) as (scene, area):
-        grid = ready.settings.grid(scene.shape)
-        patches = read_patches(scene, grid, area, ready.settings.filter, scene.scaling().neutral)
-        for _ in batches(patches, ready.engine.batch_size, scene.scaling()):
-            pass
-    return time.perf_counter() - start
 
 
 def bare(job: SceneJob, options: argparse.Namespace) -> tuple[Loaded, float]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from efficiency import clocks, first_batch
+from efficiency import clocks, first_batch, seconds_to_read
 from measure import table
 
 from geoseg.api import load
@@ -48,8 +48,6 @@ class Instant:
 
 def main() -> None:
     """Print it."""
-    from gpu import seconds_to_read
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scene")
     parser.add_argument("--nodata", type=float)
