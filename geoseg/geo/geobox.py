@@ -16,7 +16,7 @@ from rasterio.control import GroundControlPoint
 from geoseg.core.window import Window, whole
 from geoseg.errors import SceneError
 
-COARSEST = 4  # times the wanted pixel size; beyond it there is nothing to resample
+COARSEST = 6  # times the wanted pixel size; beyond it there is nothing to resample
 
 
 @dataclass(frozen=True, slots=True, eq=False)

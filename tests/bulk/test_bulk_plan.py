@@ -89,11 +89,11 @@ def test_a_scene_is_cut_on_the_grid_of_the_scene_as_the_model_sees_it(tmp_path, 
 def test_of_many_small_files_only_some_are_opened_and_tell_of_the_others(tmp_path, choices, monkeypatch):
     for number in range(9):
         coarse = Affine(1.5, 0, 452310, 0, -1.5, 3771240)  # the network takes pixels of up to a metre
-        write_raster(tmp_path / f"{number}.tif", smooth_noise((20, 24), number), transform=coarse)
+        write_raster(tmp_path / f"{number}.tif", smooth_noise((12, 16), number), transform=coarse)
     opened, open_job = [], look.open_job
     monkeypatch.setattr(look, "open_job", lambda job, *more: opened.append(job.scene) or open_job(job, *more))
     monkeypatch.setattr(look, "EXAMPLES", 2)
-    assert [scene.pixels for scene in planned(choices, tmp_path).scenes] == [30 * 36] * 9
+    assert [scene.pixels for scene in planned(choices, tmp_path).scenes] == [18 * 24] * 9
     assert len(opened) == 3
 
 

@@ -93,10 +93,10 @@ def test_coarser_scenes_are_interpolated(make_raster):
     assert np.abs(pixels.astype(int) - truth).max() <= 2
 
 
-def test_four_times_too_coarse_is_refused_with_the_option_that_helps(make_raster):
+def test_six_times_too_coarse_is_refused_with_the_option_that_helps(make_raster):
     with pytest.raises(SceneError, match="--res native"):
-        opened(make_raster(transform=north_up(3.7)))
-    assert opened(make_raster(transform=north_up(3.5)))[0].shape == (156, 233)
+        opened(make_raster(transform=north_up(5.5)))
+    assert opened(make_raster(transform=north_up(5.3)))[0].shape == (236, 353)
 
 
 @pytest.mark.parametrize("kind", ["nodata", "nan", "internal", "external", "alpha"])
