@@ -75,17 +75,23 @@ def seconds_to_read(job: SceneJob, ready: Loaded) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Print the efficiency and the split by stage."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def a_scene(about: str) -> argparse.ArgumentParser:
+    """The options of a script that runs a model over a scene."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("scene")
     parser.add_argument("--nodata", type=float)
     parser.add_argument("--model", default="buildings-trees")
     parser.add_argument("--engine", default="auto")
-    parser.add_argument("--precision", default="auto")
     parser.add_argument("--res", default="native", help="native (the whole scene) or model")
     parser.add_argument("--patch-size", type=int)
     parser.add_argument("--overlap", type=int)
+    return parser
+
+
+def main() -> None:
+    """Print the efficiency and the split by stage."""
+    parser = a_scene(__doc__)
+    parser.add_argument("--precision", default="auto")
     options = parser.parse_args()
     ready = load(
         options.model, engine=options.engine, precision=options.precision, res=options.res,

@@ -9,14 +9,13 @@ Reading alone makes all batches and throws them away.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from efficiency import clocks, first_batch, seconds_to_read
+from efficiency import a_scene, clocks, first_batch, seconds_to_read
 from measure import table
 
 from geoseg.api import load
@@ -48,14 +47,7 @@ class Instant:
 
 def main() -> None:
     """Print it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("scene")
-    parser.add_argument("--nodata", type=float)
-    parser.add_argument("--model", default="buildings-trees")
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--res", default="native", help="native (the whole scene) or model")
-    parser.add_argument("--patch-size", type=int)
-    parser.add_argument("--overlap", type=int)
+    parser = a_scene(__doc__)
     parser.add_argument("--probabilities", action="store_true", help="write them too")
     options = parser.parse_args()
     ready = load(

@@ -21,7 +21,7 @@ from geoseg.runtime.engine import Engine
 T = TypeVar("T")
 
 AHEAD = 2  # batches that each stage may run ahead of the next
-READERS = max(1, cores() // 4)  # threads that fill and cut, beside the network's and those of GDAL
+CORES_PER_READER = 4  # the others are for the network, and for GDAL, which decodes on all of them
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ def segment(
     scaling: Scaling | None = None,
     area: Window | None = None,
     stages: Stages | None = None,
-    readers: int = READERS,
+    readers: int | None = None,
 ) -> Generator[Strip]:
     """Run a network over a scene, or over `area` of it, and yield finished rows from top to bottom.
 
@@ -74,8 +74,10 @@ def segment(
         scaling: to the 0 … 255 of the network.
         area: the part of the scene to compute; the same pixels have the same values for any area.
         stages: filled with counts and times.
-        readers: threads that read, fill and cut; `source` is read from each of them.
+        readers: threads that read, fill and cut, and from which `source` is read; None for one for every
+            four cores.
     """
+    readers = readers or max(1, cores() // CORES_PER_READER)
     stages = stages or Stages()
     scaling = scaling or Scaling()
     patches = read_patches(source, grid, area, filter_, scaling.neutral, threads=readers)

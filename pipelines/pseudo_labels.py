@@ -123,7 +123,7 @@ def coded(states: Labels) -> Labels:
 
 def label_set(recipe: Recipe, data: DataSet, ask_teacher: Ask, known: Known) -> Iterator[tuple[str, Labels]]:
     """The names of a set's images with their masks."""
-    labelled = [recipe.class_names.index(name) for name in data.classes if name in recipe.class_names]
+    labelled = [recipe.class_names.index(name) for name in data.classes]
     for part in PARTS:
         items = [item for item in catalog(recipe, part) if item.data is data]
         for picture in pictures(recipe, items):

@@ -19,6 +19,7 @@ from core_scenes import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoseg import pipeline
 from geoseg.core.grid import Grid
 from geoseg.core.patches import ArraySource
 from geoseg.core.scaling import Scaling
@@ -151,6 +152,20 @@ def test_an_error_of_the_engine_reaches_the_consumer_and_ends_the_threads(calls,
     with pytest.raises(RuntimeError, match="out of memory on the device"):
         run(ArraySource(SCENE), Failing(calls, streams), GRID)
     assert not workers()
+
+
+@pytest.mark.parametrize(("cores", "readers"), [(1, 1), (4, 1), (8, 2), (16, 4)])
+def test_every_four_cores_that_there_are_when_it_begins_have_a_reader(monkeypatch, cores, readers):
+    seen, read_patches = [], pipeline.read_patches
+
+    def noting(*given, threads):
+        seen.append(threads)
+        return read_patches(*given, threads=threads)
+
+    monkeypatch.setattr(pipeline, "read_patches", noting)
+    monkeypatch.setattr(pipeline, "cores", lambda: cores)
+    run(ArraySource(SCENE), IdentityEngine(), GRID)
+    assert seen == [readers]
 
 
 def test_strips_before_an_error_are_whole():
