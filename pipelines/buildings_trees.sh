@@ -52,14 +52,15 @@ trained teacher
 labelled_by teacher pseudo
 trained m_first
 trained m_second
-trained m
-labelled_by m pseudo_m
+trained m_third
+labelled_by m_third pseudo_m
 trained s_first
 trained s_second
 trained s_third
 for city in banepa accra kampala dubai; do trained s_first_without_$city; done
 roofs_of_dubai
 trained s
+trained m
 left_out banepa 0.3
 left_out accra 0.3
 left_out kampala 0.3

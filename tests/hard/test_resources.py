@@ -183,7 +183,8 @@ def test_too_little_memory_is_an_error_in_a_line_and_leaves_nothing(megabytes, m
         whole = sums(tmp_path / "whole")
         assert all(whole[name] == found for name, found in sums(out).items())
         return
-    words = said.read_text()
+    # GDAL itself says so, once a window, where a thread does not start, and goes on without
+    words = "\n".join(line for line in said.read_text().splitlines() if not line.startswith("CPLCreateJoin"))
     if code == 0:
         assert (out / "m.tif").exists()
     else:
