@@ -10,10 +10,13 @@ import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
+import geopandas
 import numpy as np
 import pytest
+import shapely
 
 from geoseg.recipe.recipe import load_recipe, variants
+from geoseg.training.catalog import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "pipelines" / "recipes" / "buildings_trees.toml"
@@ -128,13 +131,28 @@ def test_a_teacher_is_believed_where_labels_say_nothing_or_are_known_to_be_wrong
 def test_what_somebody_saw_stands_and_around_it_nothing_that_contradicts_it(pseudo):
     plane = np.zeros((60, 60), np.uint8)
     plane[:, 30:] = 1
-    discs = [{"x": "10", "y": "30", "radius": "3", "building": "1"},
-             {"x": "50", "y": "30", "radius": "3", "building": "0"}]  # fmt: skip
-    found = pseudo.corrected(plane, discs, "building")
-    assert (found[28:33, 8:13] == 1).all() and (found[28:33, 48:53] == 0).all()
+    places = [(shapely.Point(10, 30), 3, 1.0), (shapely.Point(50, 30), 3, 0.0)]
+    found = pseudo.corrected(plane, seen(places), "building")
+    assert (found[28:32, 8:12] == 1).all() and (found[28:32, 48:52] == 0).all()
     assert found[30, 18] == found[30, 42] == 255
-    assert found[30, 22] == 0 and found[30, 38] == 1
-    assert (found[:20, :] == plane[:20, :]).all()
+    assert found[30, 23] == 0 and found[30, 36] == 1
+    assert (found[:17, :] == plane[:17, :]).all()
+
+
+def test_a_pool_in_the_court_of_a_house_is_none_and_what_cannot_be_told_is_not_known(pseudo):
+    house, pool, shed = shapely.box(10, 10, 40, 40), shapely.box(20, 20, 30, 30), shapely.box(34, 34, 50, 40)
+    found = pseudo.corrected(
+        np.zeros((60, 60), np.uint8), seen([(pool, 0, 0.0), (house, 0, 1.0), (shed, 0, np.nan)]), "building"
+    )
+    assert (found[20:30, 20:30] == 0).all()
+    assert (found[10:20, 10:40] == 1).all()
+    assert (found[34:40, 34:50] == 255).all()
+    assert found[8, 20] == 255 and found[5, 20] == 0
+
+
+def seen(places):
+    shapes, radii, states = zip(*places, strict=True)
+    return geopandas.GeoDataFrame({"radius": radii, "building": states}, geometry=list(shapes))
 
 
 def looked_at():
@@ -147,8 +165,22 @@ def looked_at():
 def test_places_lie_in_images_that_somebody_looked_at():
     names, places = looked_at()
     assert {place["image"] for place in places} <= set(names)
-    assert all(0 <= int(place[axis]) < 256 for place in places for axis in ("x", "y"))
-    assert {place["building"] for place in places} == {"0", "1"}
+    outlines = shapely.from_wkt([place["outline"] for place in places])
+    assert (
+        shapely.is_valid(outlines).all() and shapely.covered_by(outlines, shapely.box(0, 0, 256, 256)).all()
+    )
+    assert {place["building"] for place in places} == {"0", "1", ""}
+    assert all(0 <= int(place["radius"]) < 64 for place in places)
+
+
+def test_roofs_to_measure_on_are_of_places_that_no_network_saw(shared):
+    recipe = load_recipe(ROOT / "benchmarks/naip_roofs.toml")
+    names = [item.name for item in catalog(recipe, "test")]
+    test = (shared / "trees_naip/test_by_place.txt").read_text(encoding="utf-8").split()
+    assert len(names) == 32 and set(names) <= {Path(name).stem for name in test}
+    roofs = geopandas.read_file(ROOT / "benchmarks/naip_roofs.geojson")
+    assert roofs.is_valid.all() and set(roofs["image"]) == set(names)
+    assert set(roofs["class"]) == {"building", "ignore"}
 
 
 def test_nobody_looked_at_what_is_measured_on(shared):
