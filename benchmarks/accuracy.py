@@ -19,6 +19,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +156,12 @@ def main(arguments: Sequence[str]) -> None:
         given.model, res=res, patch_size=given.patch_size, median_blur=given.median_blur,
         threshold=given.threshold,
     )  # fmt: skip
-    items, rows = catalog(recipe, given.part), []
+    rows = []
     for data in recipe.data:
-        if (given.sets and data.name not in given.sets) or not any(item.data is data for item in items):
+        if given.sets and data.name not in given.sets:
             continue
-        held = pictures(recipe, [item for item in items if item.data is data])
-        for row in measured(recipe, data, held, model, given.spoil, given.coarse):
+        held = pictures(recipe, catalog(replace(recipe, data=(data,)), given.part))
+        for row in measured(recipe, data, held, model, given.spoil, given.coarse) if held else ():
             rows.append(row)
             print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if given.json:

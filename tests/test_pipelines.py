@@ -99,7 +99,7 @@ def test_both_bundles_are_written_with_all_scores(calls):
     measured = {call[call.index("--json") + 1] for call in calls if "--json" in call}
     for call in written.values():
         files = [text.partition("=")[0] for text in call if ".json=" in text]
-        assert len(files) == 5
+        assert len(files) == 6
         assert set(files) <= measured
 
 
