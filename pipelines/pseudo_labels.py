@@ -20,8 +20,8 @@ is not where it gives at most 0.25. Only training images are filled in. What peo
                         believed but the set's own labels
     --places SET=FILE   CSV (image, outline in pixels as WKT, radius around it, and a column for each of some
                         classes with 1, 0, or nothing where it cannot be told) of places at which somebody saw
-                        what is there, where the teacher was unsure or wrong; around one, as far as three
-                        pixels and thrice its radius, it is not believed in what contradicts the place
+                        what is there, where the teacher was unsure or wrong; around one, as far as thrice
+                        its radius and a pixel, it is not believed in what contradicts the place
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from geoseg.training.samples import joined
 
 YES, NO, DOUBT = 0.75, 0.25, 0.6  # probabilities: surely there, surely not, and too much for a background
 RADIUS = 2  # pixels around a point, well inside any crown at 0.6 m
-AROUND, MARGIN = 3, 3  # times the radius of a place, and pixels: what the teacher got wrong reaches farther
+AROUND, MARGIN = 3, 1  # times the radius of a place, and pixels: what the teacher got wrong reaches farther
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
