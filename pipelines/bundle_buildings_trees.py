@@ -59,7 +59,6 @@ LIMITS = (
     "Courtyards and narrow lanes between roofs are closed.",
     "Large roofs of unusual shape, and brown or grey ones that look like the ground, are found in part.",
     "Trees are learnt from Californian suburbs: rough grass on slopes may be marked, dark woods missed.",
-    "Dubai's scores say little: its labels are blocks of villas, and the network marks the roofs in them.",
 )
 SUMMARY = "Buildings and trees on RGB imagery of 0.1 to 1.2 m."
 KEPT = ("set", "class", "tiles", "iou", "iou_low", "iou_high", "precision", "recall", "points", "marked")
@@ -69,7 +68,7 @@ def described(card: Card, given: argparse.Namespace) -> Card:
     """The card of a trained bundle with what only people know."""
     return replace(
         card, name=given.name, summary=given.summary, licence="CC-BY-4.0", attribution=ATTRIBUTION,
-        training=TRAINING, scores=tuple(scores_of(given.scores)), limits=LIMITS,
+        training=TRAINING, scores=tuple(scores_of(given.scores)), limits=(*LIMITS, *given.limit),
         patch_size=given.patch_size, overlap=given.overlap, pixel_sizes_m=tuple(given.pixel_sizes),
         classes=cut_at(card, given.threshold),
     )  # fmt: skip
@@ -104,6 +103,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--summary", default=SUMMARY)
     parser.add_argument("--scores", nargs="*", default=[], metavar="FILE=WHAT")
+    parser.add_argument("--limit", nargs="*", default=[], metavar="TEXT", help="beside those of both models")
     parser.add_argument("--scenes", nargs="*", default=[], metavar="SCENE")
     parser.add_argument("--patch-size", type=int, default=512)
     parser.add_argument("--overlap", type=int, default=128)

@@ -18,26 +18,25 @@ is not where it gives at most 0.25. Only training images are filled in. What peo
     --points SET=CLASS,FILE
                         CSV (image, x, y) of places where CLASS is: within two pixels of one, nothing else is
                         believed but the set's own labels
-    --places SET=FILE   CSV (image, outline in pixels as WKT, radius around it, and a column for each of some
-                        classes with 1, 0, or nothing where it cannot be told) of places at which somebody saw
-                        what is there, where the teacher was unsure or wrong; around one, as far as thrice
-                        its radius and a pixel, it is not believed in what contradicts the place
+    --places SET=FILE   CSV (image, x, y, radius, and a column for each of some classes with 1 or 0) of discs
+                        in which somebody saw what is there, where the teacher was unsure or wrong; around
+                        one, as far as thrice its radius, it is not believed in what contradicts the disc
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import cv2
-import geopandas
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 
 from geoseg.core.filters import Valid
 from geoseg.core.grid import Grid
@@ -57,7 +56,7 @@ from geoseg.training.samples import joined
 
 YES, NO, DOUBT = 0.75, 0.25, 0.6  # probabilities: surely there, surely not, and too much for a background
 RADIUS = 2  # pixels around a point, well inside any crown at 0.6 m
-AROUND, MARGIN = 3, 1  # times the radius of a place, and pixels: what the teacher got wrong reaches farther
+AROUND = 3  # times the radius of a disc: what the teacher got wrong reaches farther than it
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -164,39 +163,41 @@ def seeds(recipe: Recipe, given: str) -> Change:
 
 
 def corrections(recipe: Recipe, file: str) -> Change:
-    """What puts into labels what somebody saw at the places of a table; nothing without it."""
-    if not file:
-        return lambda picture, states: states
-    table = geopandas.read_file(
-        file, GEOM_POSSIBLE_NAMES="outline", KEEP_GEOM_COLUMNS="NO", AUTODETECT_TYPE="YES"
-    )
-    places = dict(list(table.groupby("image")))
+    """What puts into labels what somebody saw in the discs of a table; nothing without it."""
+    discs: dict[str, list[dict[str, str]]] = defaultdict(list)
+    if file:
+        with Path(file).open(encoding="utf-8", newline="") as table:
+            for row in csv.DictReader(table):
+                discs[row["image"]].append(row)
 
     def correct(picture: Picture, states: Labels) -> Labels:
         for tile in picture.tiles:
+            seen = discs[tile.item.name]
             here = tile.window.within(whole(picture.shape))
             for channel, name in enumerate(recipe.class_names):
-                if name in table and tile.item.name in places:
-                    plane = (*here, channel)
-                    states[plane] = corrected(states[plane], places[tile.item.name], name)
+                if seen and name in seen[0]:
+                    states[(*here, channel)] = corrected(states[(*here, channel)], seen, name)
         return states
 
     return correct
 
 
-def corrected(plane: Labels, seen: geopandas.GeoDataFrame, name: str) -> Labels:
-    """One class's states (h, w) with the places in it, and around them nothing that contradicts them."""
+def corrected(plane: Labels, discs: Sequence[dict[str, str]], name: str) -> Labels:
+    """One class's states (h, w) with the discs in it, and around them nothing that contradicts them."""
 
-    def drawn(state: int, times: int, margin: int) -> NDArray[np.bool_]:
-        chosen = seen[seen[name].fillna(IGNORE) == state]
-        shapes = [shape for shape in chosen.buffer(times * chosen["radius"] + margin) if not shape.is_empty]
-        return rasterize(shapes, plane.shape) > 0 if shapes else np.zeros(plane.shape, bool)
+    def drawn(times: int, value: str) -> Bytes:
+        picture = np.zeros(plane.shape, np.uint8)
+        for disc in discs:
+            if disc[name] == value:
+                centre = int(disc["x"]), int(disc["y"])
+                cv2.circle(picture, centre, times * int(disc["radius"]), 1, cv2.FILLED)
+        return picture
 
     result = plane.copy()
     for state in (0, 1):
-        result[drawn(state, AROUND, MARGIN) & (plane == 1 - state)] = IGNORE
-    for state in (1, 0, IGNORE):  # a pool in a court of a house is drawn on the house
-        result[drawn(state, 1, 0)] = state
+        result[(drawn(AROUND, str(state)) == 1) & (plane == 1 - state)] = IGNORE
+    for state in (0, 1):
+        result[drawn(1, str(state)) == 1] = state
     return result
 
 
