@@ -18,7 +18,7 @@ from geoseg.prediction import Progress, Result, predict_scene
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.keras_engine import start_keras
-from geoseg.settings import Settings, Stitch, Tta
+from geoseg.settings import Settings, Stitch, Threshold, Tta
 
 if TYPE_CHECKING:
     from geoseg.bulk.executors import Executor
@@ -44,7 +44,7 @@ def load(
     patch_size: int | None = None,
     overlap: int | None = None,
     median_blur: int | None = None,
-    threshold: float | Sequence[float] | None = None,
+    threshold: Threshold = None,
     res: Literal["model", "native"] | float = "model",
     tta: Tta = "none",
     tolerance: float = 1e-3,
@@ -63,7 +63,7 @@ def load(
         patch_size: height and width of patches, pixels.
         overlap: pixels shared by neighbours when blending.
         median_blur: side of the median filter, pixels; 0 for none.
-        threshold: one for all classes or one each, 0 … 1.
+        threshold: one for all classes, one each, or some by the names of their classes, 0 … 1.
         res: `model`, `native` or metres.
         tta: `none`, `flips` or `d4`.
         tolerance: largest error of a probability that `crop` may leave, by the card's halo curve.

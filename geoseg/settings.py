@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
@@ -15,6 +15,7 @@ from geoseg.models.card import Card
 
 Stitch = Literal["blend", "exact", "crop"]
 Tta = Literal["none", "flips", "d4"]
+Threshold = float | Sequence[float] | Mapping[str, float] | None
 
 CROPPED_PATCHES = 1024, 2048  # the least and the most; memory grows with their square
 HALOS = 8  # to a patch: cropping them costs 1.78 ×, as blending 256 px patches with 64 px overlap does
@@ -72,7 +73,7 @@ def resolve(
     overlap: int | None = None,
     halo: int | None = None,
     median_kernel: int | None = None,
-    threshold: float | Sequence[float] | None = None,
+    threshold: Threshold = None,
     res: Literal["model", "native"] | float = "model",
     tta: Tta = "none",
 ) -> Settings:
@@ -85,7 +86,7 @@ def resolve(
         overlap: pixels.
         halo: pixels to crop; the network's own when None.
         median_kernel: pixels.
-        threshold: one for all classes or one each, 0 … 1.
+        threshold: one for all classes, one each, or some by the names of their classes, 0 … 1.
         res: `model` to resample scenes to the trained pixel sizes when they differ by more than 20 %,
             `native` to keep their pixels, or a pixel size in metres.
         tta: test-time augmentation.
@@ -120,9 +121,15 @@ def _patch_size(card: Card, stitch: Stitch, halo: int) -> int:
     return -(-size // card.stride) * card.stride
 
 
-def _thresholds(card: Card, threshold: float | Sequence[float] | None) -> tuple[float, ...]:
+def _thresholds(card: Card, threshold: Threshold) -> tuple[float, ...]:
     if threshold is None:
         return card.thresholds
+    if isinstance(threshold, Mapping):
+        calibrated = {spec.name: spec.threshold for spec in card.classes}
+        if unknown := threshold.keys() - calibrated.keys():
+            raise GridError(f"a threshold of {min(unknown)!r}, which is no class of {card.name}; "
+                            f"its classes are {', '.join(calibrated)}")  # fmt: skip
+        threshold = tuple((calibrated | dict(threshold)).values())
     values = (threshold,) * len(card.classes) if isinstance(threshold, (int, float)) else tuple(threshold)
     if len(values) != len(card.classes) or not all(0 <= value <= 1 for value in values):
         raise GridError(f"a threshold is from 0 to 1, one or {len(card.classes)} of them; got {threshold}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from geoseg.halo import settle
 from geoseg.jobs import SceneJob
 from geoseg.memory import DEFAULT_LIMIT
 from geoseg.models.bundle import BUNDLED, Bundle, find_bundle, sha256
-from geoseg.settings import Settings, resolve
+from geoseg.settings import Settings, Threshold, resolve
 
 Layout = Literal["whole", "chunks"]
 VectorFormat = Literal["gpkg", "geojson", "fgb", "parquet"]
@@ -153,7 +153,7 @@ def choose(
     patch_size: int | None = None,
     overlap: int | None = None,
     median_blur: int | None = None,
-    threshold: float | Sequence[float] | None = None,
+    threshold: Threshold = None,
     res: Any = "model",
     tta: Any = "none",
     tolerance: float = 1e-3,

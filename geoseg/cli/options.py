@@ -61,6 +61,22 @@ class Resolution(click.ParamType[Any]):
         return metres
 
 
+class Threshold(click.ParamType[Any]):
+    """`0.3` for all classes, or `tree=0.2,building=0.5` for some."""
+
+    name = "number|class=number,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | dict[str, float]:
+        """A probability, or probabilities by the names of classes."""
+        chance: click.ParamType[float] = click.FloatRange(0, 1)
+        if not isinstance(value, str) or "=" not in value:
+            return value if isinstance(value, dict) else chance.convert(value, param, ctx)
+        pairs = [Pair().convert(text.strip(), param, ctx) for text in value.split(",")]
+        return {name: chance.convert(number, param, ctx) for name, number in pairs}
+
+
 class Pair(click.ParamType[Any]):
     """`NAME=VALUE`."""
 

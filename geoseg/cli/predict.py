@@ -70,8 +70,9 @@ PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 @click.option("--median-blur", type=int, help="Side of the median filter, pixels; 0 for none.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
-    help="Probability that makes a class; as calibrated by default. A softmax takes the most probable one.",
+    type=options.Threshold(),
+    help="Probability that makes a class, of all classes or some (tree=0.2); as calibrated by default. "
+    "A softmax takes the most probable one.",
 )
 @click.option("--res", type=options.Resolution(), default="model", show_default=True,
               help="Work at the model's pixel size, the scene's own, or a size in metres.")  # fmt: skip

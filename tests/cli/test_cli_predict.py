@@ -36,7 +36,7 @@ def quick(monkeypatch, tiny, tiny_bundle):
 
     def cached(model, **options):
         example = options.pop("example", None)
-        key = (str(model), *sorted(options.items()))
+        key = str((model, *sorted(options.items())))
         if options["stitch"] == "crop" or key not in ready:
             ready[key] = load(model, example=example, **options)
         return ready[key]
@@ -100,6 +100,18 @@ def test_options_reach_the_prediction(scene, out):
         assert np.array_equal(file.read(1), truth(coded((150, 220))[..., [2, 0, 1]], 0.9))
 
 
+def test_a_threshold_of_one_class_leaves_the_other_as_it_is(scene, out):
+    """A pixel is of the class that clears its own threshold by most."""
+    result = predict(scene, "-o", out / "m.tif", "--threshold", "bright=0.9")
+    assert result.exit_code == 0
+    with rasterio.open(out / "m.tif") as file:
+        found = file.read(1)
+    pixels = coded((150, 220))
+    logits = np.stack([0.05 * (pixels[..., 0] - 127.5), 0.05 * (127.2 - pixels[..., 1])], -1)
+    above = 1 / (1 + np.exp(-logits)) - [0.9, 0.5]
+    assert np.array_equal(found, np.where(above.max(-1) >= 0, above.argmax(-1) + 1, 0))
+
+
 def test_existing_outputs_are_refused_before_work_and_replaced_when_told(scene, out):
     (out / "m.tif").write_text("mine")
     assert_refused(predict(scene, "-o", out / "m.tif"), "exists already", "--overwrite")
@@ -139,6 +151,7 @@ REFUSED = {
     "a folder that is no model": (["{scene}", "-m", "{tmp}"], "card.toml"),
     "missing cutline": (["{scene}", "--cutline", "{tmp}/no.gpkg"], "no.gpkg"),
     "a threshold that is no number": (["{scene}", "--threshold", "nan"], "threshold"),
+    "a threshold of no class": (["{scene}", "--threshold", "roof=0.5"], "'roof', which is no class"),
     "negative tolerance": (["{scene}", "-m", "{strided}", "--stitch", "crop", "--tolerance", "-1"], "-1"),
     "output is a folder that is named like a file": (["{scene}", "-o", "{tmp}/folder.tif"], "folder"),
 }
@@ -181,6 +194,8 @@ USAGE = {
     "memory of text": ["{scene}", "--max-memory", "much"],
     "bands of text": ["{scene}", "-b", "red"],
     "threshold above 1": ["{scene}", "--threshold", "1.1"],
+    "threshold of a class above 1": ["{scene}", "--threshold", "bright=0.5,dark=1.1"],
+    "threshold of text": ["{scene}", "--threshold", "high"],
     "batch of 0": ["{scene}", "--batch-size", "0"],
     "creation option without =": ["{scene}", "--co", "tiled"],
     "unknown option": ["{scene}", "--colour"],
