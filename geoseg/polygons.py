@@ -22,6 +22,7 @@ from geoseg.vector.source import RasterSource, open_raster_source
 from geoseg.vector.source_base import Source
 from geoseg.vector.source_classes import ClassBand
 from geoseg.vector.source_codes import LabelStrip
+from geoseg.vector.source_kind import Threshold
 from geoseg.vector.source_stream import StreamSource, pushing
 
 __all__ = ["Shaping", "Vectorized", "vectorize", "vectorized_stream"]
@@ -51,7 +52,7 @@ def vectorize(
     shaping: Shaping | None = None,
     class_name: str | None = None,
     band: int | str | None = None,
-    threshold: float | None = None,
+    threshold: Threshold = None,
     nodata: float | None = None,
     scene: str | None = None,
     overwrite: bool = False,
@@ -68,8 +69,8 @@ def vectorize(
         shaping: how polygons are drawn.
         class_name: take only this class; all but one named `background` otherwise.
         band: take only this band.
-        threshold: probability that makes a class, instead of the raster's own or 0.5; where probabilities
-            come from a softmax, instead of being the most probable class.
+        threshold: probability that makes a class, or some classes by name, instead of the raster's own or
+            0.5; where probabilities come from a softmax, instead of being the most probable class.
         nodata: the value of pixels without data, instead of the raster's own.
         scene: what the polygons' attribute `scene` says; the raster's name when None.
         overwrite: replace an output that exists.

@@ -28,8 +28,9 @@ SHAPING = ("profile", "min_area_m2", "max_hole_m2", "simplify_m", "regularize", 
 @click.option("--band", help="Take only this band, by name or number.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
-    help="Probability that makes a class; by default as calibrated, or the most probable class of a softmax.",
+    type=options.Threshold(),
+    help="Probability that makes a class, of all classes or some (tree=0.2); by default as calibrated, or "
+    "the most probable class of a softmax.",
 )
 @click.option("--nodata", type=float, help="The value of pixels without data, instead of the raster's own.")
 @click.option(

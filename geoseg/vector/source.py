@@ -22,7 +22,15 @@ from geoseg.geo.reach import open_input
 from geoseg.vector.source_base import Source
 from geoseg.vector.source_classes import chosen
 from geoseg.vector.source_codes import LabelStrip
-from geoseg.vector.source_kind import OWN, Kind, bands_of, kind_of, mask_bands, probability_bands
+from geoseg.vector.source_kind import (
+    OWN,
+    Kind,
+    Threshold,
+    bands_of,
+    kind_of,
+    mask_bands,
+    probability_bands,
+)
 from geoseg.vector.source_pixels import ROWS, Reader, mask_strips, probability_strips
 from geoseg.vector.source_place import placed
 
@@ -66,7 +74,7 @@ def open_raster_source(
     *,
     class_name: str | None = None,
     band: int | str | None = None,
-    threshold: float | None = None,
+    threshold: Threshold = None,
     nodata: float | None = None,
     allow_remote: bool = False,
 ) -> Iterator[RasterSource]:
@@ -79,8 +87,8 @@ def open_raster_source(
         class_name: take only this class, by name or number; all but `background` otherwise. A mask of one
             class without a name takes any.
         band: take only this band, by description or number (from 1).
-        threshold: probability from which a pixel belongs to a class, instead of the raster's own or 0.5, or
-            of its being the most probable class of a softmax.
+        threshold: probability from which a pixel belongs to a class, or to some by name, instead of the
+            raster's own or 0.5, or of its being the most probable class of a softmax.
         nodata: value of pixels without data, instead of the raster's own.
         allow_remote: follow what the raster's content points at, see `geo.reach`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from geoseg.vector.source_classes import FOREGROUND, ClassBand, categories_of, f
 from geoseg.vector.source_pixels import ROWS, Reader
 
 Kind = Literal["mask", "probability"]
+Threshold = float | Mapping[str, float] | None  # of all classes, or of some
 
 OWN = "GEOSEG_CLASSES"  # the tag of rasters that geoseg made
 PROFILES = "GEOSEG_PROFILES"
@@ -65,35 +66,41 @@ def kind_of(dataset: Any, bands: Sequence[int]) -> Kind:
     return "mask"
 
 
-def probability_bands(reader: Reader, bands: Sequence[int], threshold: float | None) -> tuple[ClassBand, ...]:
+def probability_bands(reader: Reader, bands: Sequence[int], threshold: Threshold) -> tuple[ClassBand, ...]:
     """The classes of a raster of probabilities: by band description, else by tag.
 
     Where they come from a softmax and no threshold is given, a pixel belongs to its most probable class. That
     takes all bands of the model: a raster that has lost some falls back to thresholds.
 
     Raises:
-        SceneError: when the threshold is not from 0 to 1.
+        SceneError: when a threshold is not from 0 to 1, or of no class that the raster has.
     """
     dataset = reader.dataset
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise SceneError(f"a threshold is from 0 to 1, got {threshold:g}")
-    names, limits, profiles = (_tagged(dataset, name) for name in (OWN, "GEOSEG_THRESHOLDS", PROFILES))
+    tagged, limits, profiles = (_tagged(dataset, name) for name in (OWN, "GEOSEG_THRESHOLDS", PROFILES))
     whole = dataset.count > 1 and all(limits)
     exclusive = whole and threshold is None and dataset.tags().get(ACTIVATION) == "softmax"
     unnamed = FOREGROUND if len(bands) == 1 else "band_{}"
+    names = {k: dataset.descriptions[k - 1] or tagged[k - 1] or unnamed.format(k) for k in bands}
+    given = _given(threshold, tuple(names.values()))
     return tuple(
         ClassBand(
-            dataset.descriptions[k - 1] or names[k - 1] or unnamed.format(k), k, k,
-            threshold=None if exclusive else _limit(limits[k - 1], threshold),
+            name, k, k,
+            threshold=None if exclusive else given.get(name, float(limits[k - 1] or DEFAULT_THRESHOLD)),
             profile=profiles[k - 1] or None,
         )
-        for k in bands
+        for k, name in names.items()
     )  # fmt: skip
 
 
-def _limit(tagged: str, given: float | None) -> float:
-    """The threshold that the user gives, else the raster's own, else the usual one."""
-    return float(tagged or DEFAULT_THRESHOLD) if given is None else given
+def _given(threshold: Threshold, names: Sequence[str]) -> Mapping[str, float]:
+    """The thresholds that the user gives, by class."""
+    given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(names, threshold)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if unknown := chosen.keys() - set(names):
+        raise SceneError(f"a threshold of {min(unknown)!r}, which is no class; there are {', '.join(names)}")
+    if wrong := [value for value in chosen.values() if not 0 <= value <= 1]:
+        raise SceneError(f"a threshold is from 0 to 1, got {wrong[0]:g}")
+    return chosen
 
 
 def _tagged(dataset: Any, name: str) -> list[str]:
@@ -102,7 +109,7 @@ def _tagged(dataset: Any, name: str) -> list[str]:
     return words if len(words) == dataset.count else [""] * dataset.count
 
 
-def mask_bands(reader: Reader, bands: Sequence[int], threshold: float | None) -> tuple[ClassBand, ...]:
+def mask_bands(reader: Reader, bands: Sequence[int], threshold: Threshold) -> tuple[ClassBand, ...]:
     """The classes of a mask: those it names, else those that occur.
 
     Raises:

@@ -150,6 +150,11 @@ def test_a_band_by_name_or_number(tmp_path, band):
         assert source.bands[0].cut == 228.5
 
 
+def test_a_threshold_of_one_class_leaves_the_others_as_calibrated(tmp_path):
+    with open_raster_source(write_own(tmp_path, "uint8"), threshold={"tree": 0.9}) as source:
+        assert thresholds(source) == (LIMITS[0], 0.9)
+
+
 @pytest.mark.parametrize("threshold", [0, 1e-9, 0.1, 0.5, 0.999, 1])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 def test_foreign_probabilities_are_exact_at_the_threshold(tmp_path, threshold, dtype):
@@ -409,6 +414,8 @@ def test_a_raster_without_a_crs_is_read_with_a_warning(tmp_path, caplog):
     ("uint8", dict(band="car"), r"no band car; it has 1 to 2 \(building, tree\)"),
     ("uint8", dict(band=0), "no band 0"),
     ("uint8", dict(threshold=1.5), "a threshold is from 0 to 1, got 1.5"),
+    ("uint8", dict(threshold={"tree": -1}), "a threshold is from 0 to 1, got -1"),
+    ("uint8", dict(threshold={"car": 0.5}), "a threshold of 'car', which is no class; there are building"),
     ("image", {}, "3 bands of integers and a mask has one; is it an image\\? run geoseg predict"),
     ("negative", {}, "class numbers are 0 to 65535, got -5; .*--nodata"),
     ("instances", {}, "class numbers are 0 to 65535, got 70000"),
