@@ -160,8 +160,10 @@ def main(arguments: Sequence[str]) -> None:
     for data in recipe.data:
         if given.sets and data.name not in given.sets:
             continue
-        held = pictures(recipe, catalog(replace(recipe, data=(data,)), given.part))
-        for row in measured(recipe, data, held, model, given.spoil, given.coarse) if held else ():
+        items = catalog(replace(recipe, data=(data,)), given.part)
+        if not items:
+            continue
+        for row in measured(recipe, data, pictures(recipe, items), model, given.spoil, given.coarse):
             rows.append(row)
             print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if given.json:

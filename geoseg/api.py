@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from geoseg.core.thresholds import Threshold
 from geoseg.geo.tile_search import TileChoices, as_scenes
 from geoseg.geo.tiling import TileJob, cut_tiles
 from geoseg.halo import settle
@@ -18,7 +19,7 @@ from geoseg.prediction import Progress, Result, predict_scene
 from geoseg.runtime.choose import load_engine
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.keras_engine import start_keras
-from geoseg.settings import Settings, Stitch, Threshold, Tta
+from geoseg.settings import Settings, Stitch, Tta
 
 if TYPE_CHECKING:
     from geoseg.bulk.executors import Executor

@@ -13,6 +13,7 @@ from typing import Any
 import shapely
 from numpy.typing import NDArray
 
+from geoseg.core.thresholds import Threshold
 from geoseg.geo.fingerprint import unchanged
 from geoseg.vector.attributes import FeatureBatch, columns_for, feature_batch
 from geoseg.vector.components import Components
@@ -22,7 +23,6 @@ from geoseg.vector.source import RasterSource, open_raster_source
 from geoseg.vector.source_base import Source
 from geoseg.vector.source_classes import ClassBand
 from geoseg.vector.source_codes import LabelStrip
-from geoseg.vector.source_kind import Threshold
 from geoseg.vector.source_stream import StreamSource, pushing
 
 __all__ = ["Shaping", "Vectorized", "vectorize", "vectorized_stream"]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from geoseg.core.filters import Filter, median_blur
 from geoseg.core.grid import Grid
+from geoseg.core.thresholds import Threshold, thresholds_of
 from geoseg.errors import GridError
 from geoseg.models.card import Card
 
 Stitch = Literal["blend", "exact", "crop"]
 Tta = Literal["none", "flips", "d4"]
-Threshold = float | Sequence[float] | Mapping[str, float] | None
 
 CROPPED_PATCHES = 1024, 2048  # the least and the most; memory grows with their square
 HALOS = 8  # to a patch: cropping them costs 1.78 ×, as blending 256 px patches with 64 px overlap does
@@ -98,6 +97,7 @@ def resolve(
         if value not in choices:
             raise GridError(f"{value!r} is none of {', '.join(choices)}; choose one of them")
     halo = card.halo if halo is None else halo
+    names = [spec.name for spec in card.classes]
     return Settings(
         stitch=stitch,
         patch_size=_patch_size(card, stitch, halo) if patch_size is None else patch_size,
@@ -105,7 +105,7 @@ def resolve(
         halo=halo,
         stride=card.stride,
         median_kernel=card.median_kernel if median_kernel is None else median_kernel,
-        thresholds=_thresholds(card, threshold),
+        thresholds=thresholds_of(threshold, names, card.thresholds, GridError),
         pixel_sizes_m=_pixel_sizes(card, res),
         tta=tta,
     )
@@ -119,21 +119,6 @@ def _patch_size(card: Card, stitch: Stitch, halo: int) -> int:
     if size <= 2 * halo:
         size = 4 * halo  # what is kept is then a quarter, and not nothing
     return -(-size // card.stride) * card.stride
-
-
-def _thresholds(card: Card, threshold: Threshold) -> tuple[float, ...]:
-    if threshold is None:
-        return card.thresholds
-    if isinstance(threshold, Mapping):
-        calibrated = {spec.name: spec.threshold for spec in card.classes}
-        if unknown := threshold.keys() - calibrated.keys():
-            raise GridError(f"a threshold of {min(unknown)!r}, which is no class of {card.name}; "
-                            f"its classes are {', '.join(calibrated)}")  # fmt: skip
-        threshold = tuple((calibrated | dict(threshold)).values())
-    values = (threshold,) * len(card.classes) if isinstance(threshold, (int, float)) else tuple(threshold)
-    if len(values) != len(card.classes) or not all(0 <= value <= 1 for value in values):
-        raise GridError(f"a threshold is from 0 to 1, one or {len(card.classes)} of them; got {threshold}")
-    return values
 
 
 def _pixel_sizes(card: Card, res: str | float) -> tuple[float, float] | None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import geoseg
+from geoseg.core.thresholds import Threshold
 from geoseg.errors import BatchError, BundleError
 from geoseg.halo import settle
 from geoseg.jobs import SceneJob
 from geoseg.memory import DEFAULT_LIMIT
 from geoseg.models.bundle import BUNDLED, Bundle, find_bundle, sha256
-from geoseg.settings import Settings, Threshold, resolve
+from geoseg.settings import Settings, resolve
 
 Layout = Literal["whole", "chunks"]
 VectorFormat = Literal["gpkg", "geojson", "fgb", "parquet"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from geoseg.core.mask import NODATA
 from geoseg.core.metrics import ratio
+from geoseg.errors import GeosegError
 
 BINS = 256
 
 Histogram = NDArray[np.int64]
+Threshold = float | Sequence[float] | Mapping[str, float] | None
 
 
 def histogram(targets: NDArray[np.uint8], probabilities: NDArray[Any]) -> Histogram:
@@ -73,3 +75,31 @@ def _where_best(row: NDArray[np.float64]) -> NDArray[np.float64]:
     """Thresholds of the best score, of an odd number so that their median is one of them."""
     best = np.flatnonzero(row == row.max())
     return best[: len(best) - 1 + len(best) % 2] / BINS
+
+
+def thresholds_of(
+    given: Threshold, names: Sequence[str], calibrated: Sequence[float], kind: type[GeosegError]
+) -> tuple[float, ...]:
+    """The threshold of each class: what is given for it, else its own.
+
+    Args:
+        given: one for all classes, one each, or some by the names of their classes, 0 … 1.
+        names: of the classes.
+        calibrated: their own thresholds.
+        kind: of the error.
+
+    Raises:
+        GeosegError: of `kind`; a threshold that is none, of no class, or too many or too few of them.
+    """
+    if isinstance(given, int | float):
+        given = dict.fromkeys(names, given)
+    elif not isinstance(given, Mapping | None):
+        if len(given) != len(names):
+            raise kind(f"{len(given)} thresholds for {len(names)} classes; give one, or one each")
+        given = dict(zip(names, given, strict=True))
+    given = given or {}
+    if unknown := given.keys() - set(names):
+        raise kind(f"a threshold of {min(unknown)!r}, which is no class; there are {', '.join(names)}")
+    if wrong := [value for value in given.values() if not 0 <= value <= 1]:
+        raise kind(f"a threshold is from 0 to 1, got {wrong[0]:g}")
+    return tuple(given.get(name, own) for name, own in zip(names, calibrated, strict=True))

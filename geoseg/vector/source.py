@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from geoseg.core.thresholds import Threshold
 from geoseg.errors import SceneError
 from geoseg.geo.gdal import session, translated
 from geoseg.geo.geobox import geobox_of
@@ -22,15 +23,7 @@ from geoseg.geo.reach import open_input
 from geoseg.vector.source_base import Source
 from geoseg.vector.source_classes import chosen
 from geoseg.vector.source_codes import LabelStrip
-from geoseg.vector.source_kind import (
-    OWN,
-    Kind,
-    Threshold,
-    bands_of,
-    kind_of,
-    mask_bands,
-    probability_bands,
-)
+from geoseg.vector.source_kind import OWN, Kind, bands_of, kind_of, mask_bands, probability_bands
 from geoseg.vector.source_pixels import ROWS, Reader, mask_strips, probability_strips
 from geoseg.vector.source_place import placed
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from geoseg.core.thresholds import Threshold, thresholds_of
 from geoseg.errors import SceneError
 from geoseg.vector.source_classes import FOREGROUND, ClassBand, categories_of, found_classes, mask_classes
 from geoseg.vector.source_pixels import ROWS, Reader
 
 Kind = Literal["mask", "probability"]
-Threshold = float | Mapping[str, float] | None  # of all classes, or of some
 
 OWN = "GEOSEG_CLASSES"  # the tag of rasters that geoseg made
 PROFILES = "GEOSEG_PROFILES"
@@ -80,27 +80,13 @@ def probability_bands(reader: Reader, bands: Sequence[int], threshold: Threshold
     whole = dataset.count > 1 and all(limits)
     exclusive = whole and threshold is None and dataset.tags().get(ACTIVATION) == "softmax"
     unnamed = FOREGROUND if len(bands) == 1 else "band_{}"
-    names = {k: dataset.descriptions[k - 1] or tagged[k - 1] or unnamed.format(k) for k in bands}
-    given = _given(threshold, tuple(names.values()))
+    names = [dataset.descriptions[k - 1] or tagged[k - 1] or unnamed.format(k) for k in bands]
+    calibrated = [float(limits[k - 1] or DEFAULT_THRESHOLD) for k in bands]
+    chosen = thresholds_of(threshold, names, calibrated, SceneError)
     return tuple(
-        ClassBand(
-            name, k, k,
-            threshold=None if exclusive else given.get(name, float(limits[k - 1] or DEFAULT_THRESHOLD)),
-            profile=profiles[k - 1] or None,
-        )
-        for k, name in names.items()
-    )  # fmt: skip
-
-
-def _given(threshold: Threshold, names: Sequence[str]) -> Mapping[str, float]:
-    """The thresholds that the user gives, by class."""
-    given = threshold if isinstance(threshold, Mapping) else dict.fromkeys(names, threshold)
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if unknown := chosen.keys() - set(names):
-        raise SceneError(f"a threshold of {min(unknown)!r}, which is no class; there are {', '.join(names)}")
-    if wrong := [value for value in chosen.values() if not 0 <= value <= 1]:
-        raise SceneError(f"a threshold is from 0 to 1, got {wrong[0]:g}")
-    return chosen
+        ClassBand(name, k, k, threshold=None if exclusive else limit, profile=profiles[k - 1] or None)
+        for k, name, limit in zip(bands, names, chosen, strict=True)
+    )
 
 
 def _tagged(dataset: Any, name: str) -> list[str]:

@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from geoseg.core.thresholds import BINS, best_thresholds, confusions, histogram
+from geoseg.core.thresholds import BINS, best_thresholds, confusions, histogram, thresholds_of
+from geoseg.errors import GridError
 
 COUNT = settings(deadline=None, max_examples=40)
 CLASSES = 2
 TARGETS = hnp.arrays(np.uint8, (9, 5, CLASSES), elements=st.sampled_from([0, 1, 255]))
 PROBABILITIES = hnp.arrays(np.float32, (9, 5, CLASSES), elements=st.integers(0, 64).map(lambda n: n / 64))
+NAMES, OWN = ("building", "tree"), (0.4, 0.3)
 
 
 @COUNT
@@ -86,3 +88,32 @@ def test_a_class_counts_in_the_sets_that_know_it_and_in_no_other():
     found = best_thresholds(np.stack(sets))
     assert found[1] == best_thresholds(sets[0])[1]
     assert found[0] == best_thresholds(np.stack(sets)[:, :1])[0]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "wanted"),
+    [
+        (None, OWN),
+        (0.5, (0.5, 0.5)),
+        (0, (0, 0)),
+        ([0.1, 0.2], (0.1, 0.2)),
+        ({"tree": 0.2}, (0.4, 0.2)),
+        ({}, OWN),
+    ],
+)
+def test_what_is_not_given_for_a_class_is_its_own(chosen, wanted):
+    assert thresholds_of(chosen, NAMES, OWN, GridError) == wanted
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ([0.1, 0.2, 0.3], "3 thresholds for 2 classes; give one, or one each"),
+        ({"roof": 0.2}, "a threshold of 'roof', which is no class; there are building, tree"),
+        ({"tree": 1.5}, "a threshold is from 0 to 1, got 1.5"),
+        (float("nan"), "a threshold is from 0 to 1, got nan"),
+    ],
+)
+def test_thresholds_that_fit_no_class_are_refused(chosen, words):
+    with pytest.raises(GridError, match=words):
+        thresholds_of(chosen, NAMES, OWN, GridError)
