@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from geoseg.core.prefetch import cores
 from geoseg.core.stitch import Probabilities
 from geoseg.errors import EngineError, in_a_line
+from geoseg.runtime.openvino_joins import without_joins
 from geoseg.runtime.parts import in_parts
 
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # of what an int8 file leaves in float
@@ -129,6 +130,7 @@ def _read(core: Any, file: Path, precision: str) -> Any:
     """The network, with the layers marked that its file wants in float32."""
     try:
         model = core.read_model(file)
+        without_joins(model)
         place = ["framework", "float32_layers"]  # where OpenVINO puts ONNX metadata
         delicate = json.loads(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else []
         return _marked(core, model, delicate) if delicate and HINTS[precision] != "f32" else model
