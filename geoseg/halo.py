@@ -124,12 +124,12 @@ def measured(
         places: patches of each scene, spread over it at random, the same each time.
     """
     card = bundle.card
-    network = load_engine(bundle, engine, precision="float32", batch_size=1)
+    wide, narrow = (load_engine(bundle, engine, precision="float32", batch_size=1) for _ in range(2))
     pieces = (piece for job in jobs for piece in islice(_pieces(job, bundle, settings), places))
     found: list[HaloErrors] = []
-    with ThreadPoolExecutor(network.streams) as pool:
-        while group := list(islice(pieces, network.streams)):  # few at a time: they are large
-            found += pool.map(partial(_compare, network, card), group)
+    with ThreadPoolExecutor(wide.streams) as pool:
+        while group := list(islice(pieces, wide.streams)):  # few at a time: they are large
+            found += pool.map(partial(_compare, wide, narrow, card), group)
     if not found:
         return HaloCurve()
     total = reduce(add, found)
@@ -160,11 +160,11 @@ def _pieces(job: SceneJob, bundle: Bundle, settings: Settings) -> Iterator[Piece
                 yield scaling(pixels), seen
 
 
-def _compare(network: Engine, card: Card, piece: Piece) -> HaloErrors:
+def _compare(wide: Engine, narrow: Engine, card: Card, piece: Piece) -> HaloErrors:
     pixels, valid = piece
     inner = np.s_[card.halo : len(pixels) - card.halo]
-    exact = network(pixels[None])[0][inner, inner]
-    patch = network(pixels[None, inner, inner])[0]
+    exact = wide(pixels[None])[0][inner, inner]
+    patch = narrow(pixels[None, inner, inner])[0]
     masks = [classify(each, valid, card.thresholds, card.activation) for each in (exact, patch)]
     return halo_errors(patch, exact, valid, masks[0] != masks[1], card.stride)
 

@@ -200,14 +200,14 @@ def engine_tags(engine: Engine) -> dict[str, str]:
     return {"GEOSEG_ENGINE": engine.name, "GEOSEG_PRECISION": engine.precision}
 
 
-def grid_tags(settings: Settings, area: Window) -> dict[str, str]:
+def grid_tags(settings: Settings, scene_shape: tuple[int, int], area: Window) -> dict[str, str]:
     """Where the patches lay: what it takes to look for their seams."""
-    overlap = settings.overlap if settings.stitch == "blend" else 2 * settings.halo
+    grid = settings.grid(scene_shape)
     return {
         "GEOSEG_STITCH": settings.stitch,
-        "GEOSEG_PATCH_SIZE": str(settings.patch_size),
-        "GEOSEG_OVERLAP": str(overlap),
-        "GEOSEG_STRIDE": str(settings.stride),
+        "GEOSEG_PATCH_SIZE": str(grid.size),
+        "GEOSEG_OVERLAP": str(grid.overlap),
+        "GEOSEG_STRIDE": str(grid.stride),
         "GEOSEG_GRID_ORIGIN": f"{-area.row} {-area.col}",
     }
 

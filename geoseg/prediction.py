@@ -114,7 +114,7 @@ def predict_scene(
         given = share(area, settings, engine, bundle, job.max_memory)
         engine, columns = given.engine, given.stripes
         drafts = dict(zip((*job.outputs, *job.beside), staged_paths, strict=True))
-        made_by = engine_tags(engine) | grid_tags(settings, area)
+        made_by = engine_tags(engine) | grid_tags(settings, scene.shape, area)
         files = Files(
             job, drafts, bundle, settings, made_by, scene.geobox.window(area), whole=len(columns) == 1
         )

@@ -27,7 +27,7 @@ class Settings:
     Attributes:
         stitch: `blend` overlapping patches, or crop them by the network's whole halo (`exact`) or by the
             smaller one that keeps a tolerance (`crop`).
-        patch_size: height and width of patches, pixels.
+        patch_size: height and width of patches, pixels; of cropped ones the most.
         overlap: pixels shared by neighbours when blending.
         halo: pixels cropped from every side otherwise.
         stride: the network's stride, pixels.
@@ -48,10 +48,20 @@ class Settings:
     tta: Tta = "none"
 
     def grid(self, scene_shape: tuple[int, int]) -> Grid:
-        """The patches over a scene of (height, width) pixels."""
+        """The patches over a scene of (height, width) pixels; cropped ones are no larger than it takes."""
         if self.stitch == "blend":
             return Grid(scene_shape, self.patch_size, self.overlap, self.stride)
-        return Grid.cropped(scene_shape, self.patch_size, self.halo, self.stride)
+        return Grid.cropped(scene_shape, self.patch_size, self.halo, self.stride).evened()
+
+    @property
+    def lead(self) -> int:
+        """Pixels cropped from every side of a patch; 0 when blending."""
+        return 0 if self.stitch == "blend" else self.halo
+
+    @property
+    def step(self) -> int:
+        """The most pixels from one patch to the next."""
+        return self.patch_size - (self.overlap if self.stitch == "blend" else 2 * self.halo)
 
     @property
     def filter(self) -> Filter:

@@ -43,7 +43,10 @@ def test_exact_mode_equals_the_untiled_forward_pass(network):
     scene = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     grid = Grid.cropped(shape, size, engine.halo, engine.stride)
     assert len(grid) > 1
-    tiled = np.concatenate([s.probabilities for s in segment(ArraySource(scene), engine, grid)])
+    tiled, evened = (
+        np.concatenate([s.probabilities for s in segment(ArraySource(scene), engine, each)])
+        for each in (grid, grid.evened())
+    )
 
     up = [(-n) % engine.stride for n in shape]
     pad = [(engine.halo, engine.halo + more) for more in up]
@@ -52,6 +55,7 @@ def test_exact_mode_equals_the_untiled_forward_pass(network):
     untiled = whole[engine.halo : engine.halo + shape[0], engine.halo : engine.halo + shape[1]]
     assert np.abs(untiled - 0.5).max() > 1e-3  # the network says something
     np.testing.assert_allclose(tiled, untiled, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(evened, untiled, rtol=0, atol=1e-5)
     blended = Grid(shape, engine.stride * 4, 0, engine.stride)
     plain = np.concatenate([s.probabilities for s in segment(ArraySource(scene), engine, blended)])
     assert np.abs(plain - untiled).max() > 1e-4  # without a halo the seams are there

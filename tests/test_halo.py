@@ -167,8 +167,8 @@ def test_predict_and_batch_take_the_same_halo_and_say_which(copied, tmp_path):
     words = ["-m", bundle.folder, "--stitch", "crop", "--tolerance", "5e-3", "--dry-run", "--json"]
     plans = [json.loads(run(name, scene, *words, *more).stdout)
              for name, more in (("predict", []), ("batch", ["-o", tmp_path / "out"]))]  # fmt: skip
-    for plan in plans:
-        assert (plan["stitch"], plan["halo"], plan["patch_size"]) == ("crop", 4, 1024)
+    for plan, size in zip(plans, (108, 1024), strict=True):  # of a scene what it takes, of many the most
+        assert (plan["stitch"], plan["halo"], plan["patch_size"]) == ("crop", 4, size)
     text = run("predict", scene, *words[:-1]).stdout
     assert "halo  4\n" in text
     blend = json.loads(run("predict", scene, "-m", bundle.folder, "--dry-run", "--json").stdout)

@@ -51,7 +51,7 @@ def merge_chunks(
         GeosegError: when a chunk is damaged or an output cannot be written.
     """
     with session(), open_job(job, bundle, settings) as (scene, area):
-        box = scene.geobox.window(area)
+        box, shape = scene.geobox.window(area), scene.shape
     chunks = [(_within(part.window or area, area), part) for part in parts]
     if partitioned:
         write_view(job.mask, box, [(window, part.mask) for window, part in chunks])
@@ -64,7 +64,7 @@ def merge_chunks(
         return
     with session(), staged(*job.outputs, *job.beside, overwrite=job.overwrite) as paths:
         drafts = dict(zip((*job.outputs, *job.beside), paths, strict=True))
-        made_by = _made_by(parts) | grid_tags(settings, area)
+        made_by = _made_by(parts) | grid_tags(settings, shape, area)
         files = Files(job, drafts, bundle, settings, made_by, box, whole=True)
         with files.polygons() as trace, ExitStack() as stack:
             append = [write(stack, files) for write in (_mask_writer, _probability_writer)]

@@ -119,20 +119,19 @@ def estimate(plan: Plan) -> Estimate:
     pixels = sum(scene.pixels for scene in plan.scenes)
     width = {"uint8": 1, "float32": 4}[choices.probability_dtype]
     written = 1 + classes * width * choices.probabilities
-    grid = choices.settings.grid((1, 1))
-    patches = pixels / grid.step**2
+    settings = choices.settings
+    patches = pixels / settings.step**2
     return Estimate(
         len(plan.scenes), plan.count, pixels, sum(not scene.pixels for scene in plan.scenes),
         plan.read_bytes, pixels * written, patches * per_patch / 3600, engine.name,
-        choices.settings.stitch, grid.size, grid.lead,
+        settings.stitch, settings.patch_size, settings.lead,
     )  # fmt: skip
 
 
 def seconds_per_patch(engine: Engine, settings: Settings, bands: int) -> float:
     """How long a patch takes in the whole flow, with all streams of the engine at work."""
     wanted = BATCHES * engine.streams * engine.batch_size
-    grid = settings.grid((1, 1))
-    side = grid.step * math.ceil(math.sqrt(wanted))
+    side = settings.step * math.ceil(math.sqrt(wanted))
     noise = np.random.default_rng(0).integers(0, 256, (side, side, bands), np.uint8)
     grid = settings.grid((side, side))
 

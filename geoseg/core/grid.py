@@ -15,7 +15,7 @@ very centre of the patch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from geoseg.core.window import Window
 from geoseg.errors import GridError
@@ -114,6 +114,11 @@ class Grid:
                 f"use --patch-size {-(-4 * halo // stride) * stride} or more"
             )
         return cls(scene_shape, size, 2 * halo, stride, lead=halo)
+
+    def evened(self) -> Grid:
+        """The grid of as many cropped patches that are no larger than it takes to cover the scene."""
+        core = max(-(-axis.length // axis.count) for axis in (self.rows, self.cols))
+        return replace(self, size=-(-core // self.stride) * self.stride + self.overlap)
 
     @property
     def step(self) -> int:

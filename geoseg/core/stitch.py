@@ -53,8 +53,8 @@ def stitch(
 ) -> Iterator[Strip]:
     """Blend (or crop) overlapping patches into strips of finished rows, top to bottom, without gaps.
 
-    A pixel is the sum of its patches' probabilities times their weights, added in grid order, so the
-    same pixel has the same bits whatever `area` it was computed for.
+    A blended pixel is the sum of its patches' probabilities times their weights, added in grid order, so
+    the same pixel has the same bits whatever `area` it was computed for; a cropped one is its only patch's.
 
     Args:
         predictions: in grid order (row by row); those left out count as invalid.
@@ -63,15 +63,15 @@ def stitch(
         area: the part of the scene to assemble; None for all of it.
     """
     area = area or whole(grid.scene_shape)
-    weights = _Weights(grid, classes)
+    weights = None if grid.lead else _Weights(grid, classes)
     by_row = groupby(predictions, key=lambda prediction: prediction.index[0])
     pending = next(by_row, None)
-    band = _Band(area, grid.size, classes)
+    band = _Band(area, grid.size - 2 * grid.lead, classes)
     rows, _ = grid.touching(area)
     for i in rows:
         if pending is not None and pending[0] == i:
             for prediction in pending[1]:
-                band.add(prediction, weights[prediction.index], grid)
+                band.add(prediction, weights, grid)
             pending = next(by_row, None)
         done = grid.rows.support(i + 1)[0] if i + 1 < rows.stop else area.stop_row
         if done > band.top:
@@ -79,7 +79,7 @@ def stitch(
 
 
 class _Weights:
-    """The weights of any patch as (size, size · classes); inner patches share theirs."""
+    """The weights of any blended patch as (size, size · classes); inner patches share theirs."""
 
     def __init__(self, grid: Grid, classes: int) -> None:
         axes = axis_weights(grid.rows), np.repeat(axis_weights(grid.cols), classes, axis=1)
@@ -93,6 +93,12 @@ class _Weights:
             self.planes[kind] = np.outer(self.rows[kind[0]], self.cols[kind[1]])
         return self.planes[kind]
 
+    def times(self, prediction: Prediction) -> Probabilities:
+        """A patch's probabilities times its weights."""
+        plane = self[prediction.index]
+        weighted = plane * prediction.probabilities.reshape(plane.shape)
+        return weighted.reshape(prediction.probabilities.shape)
+
 
 class _Band:
     """The rows that are still being summed."""
@@ -103,13 +109,15 @@ class _Band:
         self.sums = np.zeros((height, area.width, classes), np.float32)
         self.valid = np.zeros((height, area.width), bool)
 
-    def add(self, prediction: Prediction, weights: NDArray[np.float32], grid: Grid) -> None:
-        """Add one patch, weighted by (size, size · classes), where its support meets the rows at hand."""
+    def add(self, prediction: Prediction, weights: _Weights | None, grid: Grid) -> None:
+        """Add one patch where its support meets the rows at hand; without weights it is all there is."""
         rows = Window(self.top, self.area.col, self.area.stop_row - self.top, self.area.width)
         target = grid.support(prediction.index).intersect(rows)
         source, goal = target.within(grid.window(prediction.index)), target.within(rows)
-        weighted = weights * prediction.probabilities.reshape(weights.shape)
-        self.sums[goal] += weighted.reshape(prediction.probabilities.shape)[source]
+        if weights is None:
+            self.sums[goal] = prediction.probabilities[source]
+        else:
+            self.sums[goal] += weights.times(prediction)[source]
         self.valid[goal] |= prediction.valid[source]
 
     def pop(self, stop: int) -> Strip:

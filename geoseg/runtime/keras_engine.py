@@ -150,7 +150,9 @@ def _finest(outputs: Any) -> Any:
 def _on_tensorflow(model: Any) -> tuple[Forward, type[Exception]]:
     import tensorflow as tf
 
-    graph: Any = tf.function(lambda x: _finest(model(tf.cast(x, tf.float32), training=False)))
+    graph: Any = tf.function(
+        lambda x: _finest(model(tf.cast(x, tf.float32), training=False)), reduce_retracing=True
+    )
     return lambda x: graph(tf.constant(x)).numpy(), tf.errors.ResourceExhaustedError
 
 

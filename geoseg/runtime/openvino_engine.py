@@ -34,7 +34,7 @@ Shape = tuple[int, ...]
 class OpenVinoEngine:
     """Runs an ONNX file; calls may come from several threads at once, each on a core of its own.
 
-    The network is compiled when the first batch of a shape comes. Attributes are those of
+    The network is compiled when a batch of another shape than the last comes. Attributes are those of
     `runtime.engine.Engine`.
     """
 
@@ -79,6 +79,7 @@ class OpenVinoEngine:
                 pool: Pool = queue.SimpleQueue()
                 for _ in range(self.streams):
                     pool.put(compiled.create_infer_request())
+                self._pools.clear()  # the features of another shape would stay in memory
                 self._pools[shape] = pool
             return self._pools[shape]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from core_scenes import grids, windows
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from geoseg.core.grid import Grid
@@ -73,6 +73,18 @@ def test_chunks_tile_the_scene_without_overlap_on_whole_steps(grid, side):
         hits[chunk.within(whole(grid.scene_shape))] += 1
         assert max(chunk.shape) <= max(grid.step, side + grid.step // 2)
     assert (hits == 1).all()
+
+
+@COUNT
+@given(grids(cropped=True))
+def test_evened_patches_are_as_many_and_no_larger_than_it_takes(grid):
+    assume(2 * grid.lead == grid.overlap)
+    evened = grid.evened()
+    assert evened.shape == grid.shape and evened.lead == grid.lead
+    assert evened.size <= grid.size and evened.step % grid.stride == 0
+    if evened.step > grid.stride:
+        smaller = Grid.cropped(grid.scene_shape, evened.size - grid.stride, grid.lead, grid.stride)
+        assert len(smaller) > len(grid)
 
 
 @COUNT

@@ -84,7 +84,7 @@ def test_what_the_pipeline_asks_of_an_engine(tiny_bundle, saved, name):
 @every_engine
 def test_threads_that_call_at_once_get_the_answers_of_calls_in_turn(saved, name):
     bundle, _ = saved
-    batches = [images(1 + k % 3, 64 if k % 2 else 32, seed=k) for k in range(24)]
+    batches = [images(1 + k % 3, 64 if k % 2 else 32, seed=k) for k in range(12)]
     serial = load_engine(bundle, name, precision="float32", batch_size=2)
     alone = [serial(batch) for batch in batches]
     shared = load_engine(bundle, name, precision="float32", batch_size=2)
