@@ -47,9 +47,10 @@ def predict_once(scene: str, folder: Path, mode: str, options: argparse.Namespac
     ready = load(folder, engine=options.engine, precision=options.precision, res="native", **how)
     start = time.perf_counter()
     done = geoseg.predict(scene, folder / "mask.tif", model=ready, nodata=options.nodata, overwrite=True)
+    size = ready.settings.grid((done.height, done.width)).size
     return {
         "work": time.perf_counter() - start, "patches": done.patches, "engine": done.engine,
-        "forward": done.patches * how["patch_size"] ** 2 / (done.height * done.width),
+        "forward": done.patches * size**2 / (done.height * done.width),
         "pixels": done.height * done.width,
     }  # fmt: skip
 

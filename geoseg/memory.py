@@ -97,7 +97,7 @@ def column_bytes(settings: Settings, classes: int) -> int:
     """Bytes that one more column of the scene costs, as one byte a class is written."""
     pixel, written = 4 * classes + 1, 1 + classes
     summed = (settings.patch_size - 2 * settings.lead) * pixel  # the band of patches being summed
-    finished = 2 * settings.step * pixel  # rows taken out of it, and the rest moved up
+    finished = 3 * settings.step * pixel  # rows taken out of it: made, waiting, written
     encoding = settings.step * (12 + written)  # margins to the thresholds
     held = 2 * (BLOCK + settings.step) * written  # rows that wait for a whole row of blocks
     writing = 3 * BLOCK * written  # those rows in GDAL's order, and their overview

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
@@ -63,7 +64,7 @@ def segment(
 ) -> Generator[Strip]:
     """Run a network over a scene, or over `area` of it, and yield finished rows from top to bottom.
 
-    Reading, inference and whatever the caller does with the strips run in threads joined by
+    Reading, inference, stitching and whatever the caller does with the strips run in threads joined by
     bounded queues. Memory is one band of patches as wide as `area`, whatever its height.
 
     Args:
@@ -80,12 +81,15 @@ def segment(
     readers = readers or max(1, cores() // CORES_PER_READER)
     stages = stages or Stages()
     scaling = scaling or Scaling()
+    stop = threading.Event()
     patches = read_patches(source, grid, area, filter_, scaling.neutral, threads=readers)
     full = stages.timed("read", batches(patches, engine.batch_size, scaling))
-    with prefetch(full, AHEAD) as ready, prefetch(_infer(engine, ready, stages), AHEAD) as answers:
-        yield from stages.timed(
-            "stitch", stitch(stages.timed("wait", _flat(answers)), grid, engine.classes, area)
-        )
+    with (
+        prefetch(full, AHEAD, stop) as ready,
+        prefetch(_infer(engine, ready, stages), AHEAD, stop) as answers,
+        prefetch(_stitched(answers, engine, grid, area, stages), 1, stop) as strips,
+    ):
+        yield from strips
 
 
 def _infer(engine: Engine, ready: Iterable[Batch], stages: Stages) -> Iterator[list[Prediction]]:
@@ -102,6 +106,14 @@ def _predictions(batch: Batch, answer: Future[Probabilities], stages: Stages) ->
     stages.seconds["infer"] = stages.seconds.get("infer", 0.0) + time.perf_counter() - start
     stages.patches += len(batch.patches)
     return [Prediction(patch.index, probabilities[k], patch.valid) for k, patch in enumerate(batch.patches)]
+
+
+def _stitched(
+    answers: Iterable[list[Prediction]], engine: Engine, grid: Grid, area: Window | None, stages: Stages
+) -> Iterator[Strip]:
+    """The finished rows of all batches' predictions."""
+    predictions = stages.timed("wait", _flat(answers))
+    return stages.timed("stitch", stitch(predictions, grid, engine.classes, area))
 
 
 def _flat(groups: Iterable[list[T]]) -> Iterator[T]:

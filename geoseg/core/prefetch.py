@@ -46,15 +46,20 @@ def submitted(
 
 
 @contextmanager
-def prefetch(items: Iterable[T], depth: int) -> Iterator[Iterator[T]]:
+def prefetch(items: Iterable[T], depth: int, stop: threading.Event | None = None) -> Iterator[Iterator[T]]:
     """Iterate over `items` in a background thread, at most `depth` items ahead.
 
     numpy, OpenCV, GDAL and the engines release the GIL while they work, so that stages overlap. An
     error of the producer is raised where the consumer takes the next item; leaving the `with` block
     stops the producer and waits for it.
+
+    Args:
+        items: what to iterate over.
+        depth: how many items may wait.
+        stop: set when the block is left, one for all stages of a chain: none of them waits for another then.
     """
     ready: queue.Queue[object] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
+    stop = stop or threading.Event()
     failure: list[BaseException] = []
 
     def produce() -> None:
@@ -68,7 +73,7 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[Iterator[T]]:
             _offer(END, ready, stop)
 
     def consume() -> Iterator[T]:
-        while (item := ready.get()) is not END:
+        while (item := _taken(ready, stop)) is not END:
             yield item  # type: ignore[misc]
         if failure:
             raise failure[0]
@@ -80,6 +85,16 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[Iterator[T]]:
     finally:
         stop.set()
         thread.join()
+
+
+def _taken(ready: queue.Queue[object], stop: threading.Event) -> object:
+    """The next item, when there is one; the end when all is to stop."""
+    while not stop.is_set():
+        try:
+            return ready.get(timeout=0.1)
+        except queue.Empty:
+            continue
+    return END
 
 
 def _offer(item: object, ready: queue.Queue[object], stop: threading.Event) -> bool:
