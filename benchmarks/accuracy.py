@@ -145,6 +145,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--res", default="model")
     parser.add_argument("--patch-size", type=int)
     parser.add_argument("--median-blur", type=int)
+    parser.add_argument("--tta", default="none", help="flips or d4: average over mirrored and turned views")
     parser.add_argument("--spoil", choices=SPOILT)
     parser.add_argument("--coarse", type=float, default=0.0, metavar="METRES")
     parser.add_argument("--threshold", type=float, nargs="*", help="of each class; else the card's")
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str]) -> None:
     res = given.res if given.res in ("model", "native") else float(given.res)
     model = load(
         given.model, res=res, patch_size=given.patch_size, median_blur=given.median_blur,
-        threshold=given.threshold,
+        threshold=given.threshold, tta=given.tta,
     )  # fmt: skip
     rows = []
     for data in recipe.data:

@@ -53,6 +53,32 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Teacher:
+    """Another network, whose word is learnt beside the labels (Hinton et al. 2015, arXiv:1503.02531).
+
+    A network says another thing of a patch than of the same patch turned or mirrored, and the mean over all
+    views is better than any of them (`--tta d4`). To learn what is said of views drawn at random is to learn
+    that mean: the network learns to say at once what its teacher says in eight times the time.
+
+    Attributes:
+        model: a sigmoid bundle (name, or folder starting at `root`) of the same bands and classes; no teacher
+            when empty.
+        share: of its word in what is learnt where labels say something, 0 … 1; elsewhere it is all there is.
+        views: how many of the eight views of each patch it is asked about.
+    """
+
+    model: str = ""
+    share: float = 0.5
+    views: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise RecipeError(f"teacher.share is from 0 to 1, got {self.share}")
+        if not 1 <= self.views <= 8:
+            raise RecipeError(f"teacher.views is from 1 to 8, got {self.views}")
+
+
+@dataclass(frozen=True, slots=True)
 class Fit:
     """How training goes.
 

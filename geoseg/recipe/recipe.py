@@ -14,7 +14,7 @@ import tomli_w
 from geoseg.errors import RecipeError
 from geoseg.models.card import ClassSpec
 from geoseg.recipe.data import NOT, Augment, DataSet, Patches
-from geoseg.recipe.fit import Fit, Loss, Network, Publish
+from geoseg.recipe.fit import Fit, Loss, Network, Publish, Teacher
 from geoseg.recipe.tables import build
 
 RESERVED = ("background", "ignore")
@@ -33,6 +33,7 @@ class Recipe:
         patches: what it sees.
         augment: how training patches vary.
         loss: what is minimized.
+        teacher: whose word is learnt beside the labels.
         fit: how.
         publish: what the card says.
         seed: of everything random.
@@ -50,6 +51,7 @@ class Recipe:
     patches: Patches = field(default_factory=Patches)
     augment: Augment = field(default_factory=Augment)
     loss: Loss = field(default_factory=Loss)
+    teacher: Teacher = field(default_factory=Teacher)
     fit: Fit = field(default_factory=Fit)
     publish: Publish = field(default_factory=Publish)
     seed: int = 1

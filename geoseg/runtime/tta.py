@@ -32,17 +32,19 @@ class Augmented:
         """See `Engine`."""
         total = np.zeros((*batch.shape[:3], self.classes), np.float32)
         for view in self.views:
-            total += _undo(self.inner(_apply(batch, view)), view)
+            total += restored(self.inner(turned(batch, view)), view)
         total /= len(self.views)
         return total
 
 
-def _apply(batch: NDArray[Any], view: View) -> NDArray[Any]:
-    turned = np.rot90(batch, view[0], axes=(1, 2))
-    return np.ascontiguousarray(turned[:, :, ::-1] if view[1] else turned)
+def turned(batch: NDArray[Any], view: View) -> NDArray[Any]:
+    """A view of (n, size, size, …) patches."""
+    quarters = np.rot90(batch, view[0], axes=(1, 2))
+    return np.ascontiguousarray(quarters[:, :, ::-1] if view[1] else quarters)
 
 
-def _undo(batch: NDArray[Any], view: View) -> NDArray[Any]:
+def restored(batch: NDArray[Any], view: View) -> NDArray[Any]:
+    """What was said of a view, as the patches lie."""
     mirrored = batch[:, :, ::-1] if view[1] else batch
     return np.rot90(mirrored, -view[0], axes=(1, 2))
 

@@ -26,6 +26,7 @@ from geoseg.training.network import build_network, prediction_patches, pretraine
 from geoseg.training.schedule import History, Record, best_epoch, learning_rate, should_stop
 from geoseg.training.scores import summary
 from geoseg.training.state import State, load_state, save_state, save_weights
+from geoseg.training.teacher import Lessons, lessons
 from geoseg.training.validate import answers, measure, not_finite
 
 Progress = Callable[[int, int], object]
@@ -41,6 +42,7 @@ class Learner:
         recipe: how it is trained.
         model: the network.
         loss: what it minimizes.
+        lessons: what it is to answer.
         average: of its weights, which is validated and kept.
         pretrained: layers that stay as they are in the first `frozen_epochs`.
     """
@@ -48,6 +50,7 @@ class Learner:
     recipe: Recipe
     model: keras.Model
     loss: LossFunction
+    lessons: Lessons
     average: Average
     pretrained: list[keras.layers.Layer]
 
@@ -109,7 +112,7 @@ def _learner(recipe: Recipe) -> Learner:
     model = build_network(recipe, precision(recipe.fit))
     prediction_patches(recipe, model)  # says now whether they fit, before hours of training
     average = Average(model, recipe.fit.ema)
-    return Learner(recipe, model, loss(recipe), average, pretrained_layers(recipe, model))
+    return Learner(recipe, model, loss(recipe), lessons(recipe), average, pretrained_layers(recipe, model))
 
 
 def _compile(learner: Learner, epoch: int) -> None:
@@ -167,7 +170,8 @@ def _steps(
     model.reset_metrics()
     for step, batch in enumerate(batches, 1):
         model.optimizer.learning_rate = learning_rate(learner.recipe.fit, history, epoch, step / count)
-        targets = [batch.targets] * len(model.outputs)
+        rng = np.random.default_rng([learner.recipe.seed, epoch, step])
+        targets = [learner.lessons(batch, rng)] * len(model.outputs)
         cost = float(model.train_on_batch(batch.pixels, targets, return_dict=True)["loss"])
         if not math.isfinite(cost):
             raise not_finite(learner.recipe, f"the loss at step {step} of epoch {epoch + 1}")

@@ -30,7 +30,7 @@ class Compared:
     """Truth and prediction, float32 tensors (n, h, w, classes), with nothing ignored left in them.
 
     Attributes:
-        truth: 1 where the class is, else 0.
+        truth: 1 where the class is, else 0; between them as far as a teacher is sure (sigmoid).
         known: 1 where it is known whether the class is there, else 0.
         given: probabilities, 0 … 1.
         exclusive: whether classes exclude each other.
@@ -49,8 +49,9 @@ def loss(recipe: Recipe) -> LossFunction:
 
     Returns:
         A function of targets and probabilities to a float32 scalar. Targets are (n, h, w, classes) of
-        1 yes, 0 no, 255 ignore, or class numbers (n, h, w) or (n, h, w, 1) with 255 ignore; probabilities
-        are (n, h, w, classes), or a list of such, over whose losses the mean is taken (deep supervision).
+        1 yes, 0 no, between them (sigmoid) as far as a teacher is sure, 255 ignore, or class numbers
+        (n, h, w) or (n, h, w, 1) with 255 ignore; probabilities are (n, h, w, classes), or a list of such,
+        over whose losses the mean is taken (deep supervision).
 
     Raises:
         RecipeError: an unknown loss, option or class.
@@ -120,8 +121,8 @@ def _compared(targets: Any, probabilities: Any, weights: list[float], exclusive:
     classes = len(weights)
     if len(targets.shape) == 3 or (targets.shape[-1] == 1 and classes > 1):
         targets = _each_class(targets, classes)
-    truth = ops.cast(ops.equal(targets, 1), "float32")
     known = ops.cast(ops.not_equal(targets, NODATA), "float32")
+    truth = ops.cast(targets, "float32") * known
     if exclusive:  # where one class is true all are known, and nothing can be said of any other pixel
         known = ops.max(truth, axis=-1, keepdims=True) * ops.ones_like(truth)
     given = ops.clip(ops.cast(probabilities, "float32"), TINY, 1 - TINY)
@@ -145,11 +146,10 @@ def _pixels(both: Compared, curve: Curve, alpha: float | None) -> Any:
     if both.exclusive:
         share = both.truth * both.weights
         return ops.sum(share * curve(both.given)) / ops.maximum(ops.sum(share), TINY)
-    right = both.truth * both.given + (1 - both.truth) * (1 - both.given)
-    share = both.known
+    yes, no = both.truth * both.known, (1 - both.truth) * both.known
     if alpha is not None:
-        share = share * (both.truth * alpha + (1 - both.truth) * (1 - alpha))
-    total = _over_batch(share * curve(right))
+        yes, no = yes * alpha, no * (1 - alpha)
+    total = _over_batch(yes * curve(both.given) + no * curve(1 - both.given))
     return _mean_of_classes(total / ops.maximum(_over_batch(both.known), 1), both)
 
 

@@ -117,9 +117,14 @@ def _alike(layer: keras.layers.Layer, other: keras.layers.Layer | None) -> bool:
     return other is not None and [w.shape for w in layer.weights] == [w.shape for w in other.weights]
 
 
+def named_bundle(recipe: Recipe, name: str) -> Bundle:
+    """A bundle that a recipe names: its folder, starting at `root`, or a name."""
+    folder = recipe.path(name)
+    return find_bundle(folder if folder.is_dir() else name)
+
+
 def _initial(recipe: Recipe) -> Bundle:
-    folder = recipe.path(recipe.network.initial)
-    return find_bundle(folder if folder.is_dir() else recipe.network.initial)
+    return named_bundle(recipe, recipe.network.initial)
 
 
 def _begun(recipe: Recipe) -> keras.Model:

@@ -65,6 +65,13 @@ def test_cross_entropies_are_those_of_keras():
     assert value(made(activation="softmax"), targets, given) == pytest.approx(float(wanted), rel=1e-4)
 
 
+def test_a_target_between_yes_and_no_is_that_of_keras_and_best_met_by_itself():
+    sure, given = np.random.default_rng(5).uniform(0.05, 0.95, (2, 2, 6, 5, 3)).astype("float32")
+    wanted = keras.losses.BinaryCrossentropy()(sure, given)
+    assert value(made(), sure, given) == pytest.approx(float(wanted), rel=1e-4)
+    assert value(made(), sure, sure) < min(value(made(), sure, sure + shift) for shift in (-0.02, 0.02))
+
+
 def test_focal_with_gamma_and_alpha_is_that_of_keras():
     targets, given = example()
     wanted = keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, alpha=0.25, gamma=1.5)
