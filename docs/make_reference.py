@@ -213,8 +213,8 @@ def _recipe() -> Iterator[str]:
     yield from _keys(Recipe)
     for name, title in (
         ("classes", "[[classes]]"), ("data", "[[data]]"), ("split", "[data.split]"), ("patches", "[patches]"),
-        ("augment", "[augment]"), ("network", "[network]"), ("loss", "[loss]"), ("fit", "[fit]"),
-        ("publish", "[publish]"),
+        ("augment", "[augment]"), ("network", "[network]"), ("loss", "[loss]"), ("teacher", "[teacher]"),
+        ("fit", "[fit]"), ("publish", "[publish]"),
     ):  # fmt: skip
         yield f"## {title}"
         yield from _keys(_table(tables, name))

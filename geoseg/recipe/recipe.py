@@ -67,6 +67,10 @@ class Recipe:
             )
         if self.network.activation == "sigmoid" and set(names) & set(RESERVED):
             raise RecipeError("a sigmoid network has no class for background or ignore; leave it out")
+        if self.teacher.model and self.network.activation != "sigmoid":
+            raise RecipeError(
+                f"only a sigmoid network has a teacher, got {self.network.activation}; leave it out"
+            )
         if self.publish.initial_share and not self.network.initial:
             raise RecipeError("publish.initial_share needs a network.initial to share in; name one")
         for data in self.data:

@@ -64,14 +64,13 @@ def taught(batch: Batch, engine: Engine, share: float, views: int, rng: Generato
 
 
 def _check(recipe: Recipe, bundle: Bundle) -> None:
-    card = bundle.card
-    spec, names = recipe.network, tuple(spec.name for spec in card.classes)
+    card, spec = bundle.card, recipe.network
     for what, theirs, ours in (
-        ("activation", (card.activation,), ("sigmoid",)), ("activation", (spec.activation,), ("sigmoid",)),
-        ("bands", card.bands, spec.bands), ("classes", names, recipe.class_names),
+        ("activation", (card.activation,), (spec.activation,)), ("bands", card.bands, spec.bands),
+        ("classes", tuple(each.name for each in card.classes), recipe.class_names),
     ):  # fmt: skip
         if theirs != ours:
             raise RecipeError(
                 f"teacher.model {card.name}: {what} {', '.join(theirs)}, wanted {', '.join(ours)}; "
-                "a teacher is a sigmoid network of the recipe's classes and bands"
+                "a teacher has the activation, bands and classes of its recipe"
             )
