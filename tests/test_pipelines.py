@@ -60,7 +60,7 @@ def test_what_a_variant_starts_from_was_made_before_it(calls):
         elif "train" in call:
             variant = call[call.index("--variant") + 1]
             recipe = load_recipe(RECIPE, variant=variant)
-            needed = {Path(recipe.network.initial).name, Path(recipe.teacher.model).name} - {""}
+            needed = {Path(name).name for name in (recipe.network.initial, *recipe.teacher.models) if name}
             needed |= {
                 found for data in recipe.data for found in re.findall("made/(pseudo[^/]*)", data.masks)
             }

@@ -54,20 +54,21 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """Another network, whose word is learnt beside the labels (Hinton et al. 2015, arXiv:1503.02531).
+    """Other networks, whose word is learnt beside the labels (Hinton et al. 2015, arXiv:1503.02531).
 
     A network says another thing of a patch than of the same patch turned or mirrored, and the mean over all
     views is better than any of them (`--tta d4`). To learn what is said of views drawn at random is to learn
-    that mean: the network learns to say at once what its teacher says in eight times the time.
+    that mean: the network learns to say at once what its teacher says in eight times the time. So it is with
+    several teachers.
 
     Attributes:
-        model: a sigmoid bundle (name, or folder starting at `root`) of the same bands and classes; no teacher
-            when empty.
-        share: of its word in what is learnt where labels say something, 0 … 1; elsewhere it is all there is.
-        views: how many of the eight views of each patch it is asked about.
+        models: sigmoid bundles (names, or folders starting at `root`) of the same bands and classes, the mean
+            of whose answers counts; no teacher when there are none.
+        share: of their word in what is learnt where labels say something, 0 … 1; elsewhere there is no other.
+        views: how many of the eight views of each patch each of them is asked about.
     """
 
-    model: str = ""
+    models: tuple[str, ...] = ()
     share: float = 0.5
     views: int = 2
 

@@ -67,7 +67,7 @@ class Recipe:
             )
         if self.network.activation == "sigmoid" and set(names) & set(RESERVED):
             raise RecipeError("a sigmoid network has no class for background or ignore; leave it out")
-        if self.teacher.model and self.network.activation != "sigmoid":
+        if self.teacher.models and self.network.activation != "sigmoid":
             raise RecipeError(
                 f"only a sigmoid network has a teacher, got {self.network.activation}; leave it out"
             )

@@ -1,8 +1,8 @@
-"""What a network is to answer, where another one is its teacher."""
+"""What a network is to answer, where others are its teachers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,33 +34,42 @@ def lessons(recipe: Recipe) -> Lessons:
     Raises:
         RecipeError: a teacher that does not fit the recipe.
     """
-    if not recipe.teacher.model:
+    if not recipe.teacher.models:
         return lambda batch, rng: batch.targets
-    bundle = named_bundle(recipe, recipe.teacher.model)
-    _check(recipe, bundle)
-    engine = load_engine(bundle, patch_size=recipe.patches.size)
-    return lambda batch, rng: taught(batch, engine, recipe.teacher.share, recipe.teacher.views, rng)
+    bundles = [named_bundle(recipe, name) for name in recipe.teacher.models]
+    for bundle in bundles:
+        _check(recipe, bundle)
+    engines = [load_engine(bundle, patch_size=recipe.patches.size) for bundle in bundles]
+    return lambda batch, rng: taught(batch, engines, recipe.teacher.share, recipe.teacher.views, rng)
 
 
-def taught(batch: Batch, engine: Engine, share: float, views: int, rng: Generator) -> NDArray[np.float32]:
-    """The word of a teacher on some views of a batch, mixed with what the labels say.
+def taught(
+    batch: Batch, engines: Sequence[Engine], share: float, views: int, rng: Generator
+) -> NDArray[np.float32]:
+    """The mean word of teachers on some views of a batch, mixed with what the labels say.
 
     Args:
         batch: patches and their targets.
-        engine: the teacher.
-        share: of its word where labels say something.
-        views: how many of the eight views it is asked about.
+        engines: the teachers.
+        share: of their word where labels say something.
+        views: how many of the eight views each of them is asked about.
         rng: draws them.
     """
+    word: NDArray[np.float32] = np.mean([_word(batch, each, views, rng) for each in engines], axis=0)
+    mixed = share * word + (1 - share) * batch.targets
+    return np.where(batch.targets == IGNORE, word, mixed).astype(np.float32)
+
+
+def _word(batch: Batch, engine: Engine, views: int, rng: Generator) -> NDArray[np.float32]:
+    """The mean of what one teacher says of views that are drawn."""
 
     def said(view: View) -> NDArray[np.float32]:
         return restored(engine(turned(batch.pixels, view)), view)
 
     with ThreadPoolExecutor(engine.streams) as pool:
         answers = pool.map(said, [ALL[k] for k in rng.choice(len(ALL), views, replace=False)])
-        word = sum(answers, np.float32(0)) / np.float32(views)
-    mixed = share * word + (1 - share) * batch.targets
-    return np.where(batch.targets == IGNORE, word, mixed).astype(np.float32)
+        word: NDArray[np.float32] = np.mean(list(answers), axis=0)
+    return word
 
 
 def _check(recipe: Recipe, bundle: Bundle) -> None:
@@ -71,6 +80,6 @@ def _check(recipe: Recipe, bundle: Bundle) -> None:
     ):  # fmt: skip
         if theirs != ours:
             raise RecipeError(
-                f"teacher.model {card.name}: {what} {', '.join(theirs)}, wanted {', '.join(ours)}; "
+                f"teacher.models {card.name}: {what} {', '.join(theirs)}, wanted {', '.join(ours)}; "
                 "a teacher has the activation, bands and classes of its recipe"
             )

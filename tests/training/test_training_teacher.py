@@ -45,23 +45,29 @@ def batch(count=3, side=8, seed=0):
 def test_views_are_turned_back(views):
     given, engine = batch(), Echo()
     word = given.pixels[..., :2].astype(np.float32) / 255
-    found = taught(given, engine, 1.0, views, np.random.default_rng(1))
+    found = taught(given, [engine], 1.0, views, np.random.default_rng(1))
     np.testing.assert_allclose(found, word, atol=1e-6)
     assert found.dtype == np.float32
     assert len({view.tobytes() for view in engine.seen}) == views
 
 
 def test_all_eight_views_are_their_mean():
-    found = taught(batch(), Corner(), 1.0, 8, np.random.default_rng(1))
+    found = taught(batch(), [Corner()], 1.0, 8, np.random.default_rng(1))
     np.testing.assert_allclose(found[:, [0, 0, -1, -1], [0, -1, 0, -1]], 0.25)
     assert found.sum() == pytest.approx(3 * 2)
+
+
+def test_of_several_teachers_the_mean_counts():
+    given, rng = batch(), np.random.default_rng(1)
+    alone = [taught(given, [each], 1.0, 8, rng) for each in (Echo(), Corner())]
+    np.testing.assert_allclose(taught(given, [Echo(), Corner()], 1.0, 8, rng), np.mean(alone, 0), atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_labels_are_mixed_with_its_word_and_silence_is_filled_with_it(share):
     given = batch()
     word = given.pixels[..., :2].astype(np.float32) / 255
-    found = taught(given, Echo(), share, 2, np.random.default_rng(1))
+    found = taught(given, [Echo()], share, 2, np.random.default_rng(1))
     known = given.targets != 255
     np.testing.assert_allclose(found[~known], word[~known], atol=1e-6)
     np.testing.assert_allclose(
@@ -83,7 +89,7 @@ def teacher(tmp_path):
 
 
 def test_a_network_learns_from_its_teacher(teacher, tmp_path):
-    changes = [("teacher.model", "teacher"), ("teacher.share", 1.0), ("loss.name", "cross_entropy")]
+    changes = [("teacher.models", ["teacher"]), ("teacher.share", 1.0), ("loss.name", "cross_entropy")]
     recipe = load_recipe(teacher, changes)
     first, second = (fit(recipe, tmp_path / name) for name in ("one", "two"))
     assert first[-1]["loss"] < first[0]["loss"]
@@ -94,13 +100,15 @@ def test_a_teacher_has_the_classes_of_the_recipe(teacher):
     text = teacher.read_text().replace('"tree"', '"palm"')
     teacher.write_text(text)
     assert "palm" in text
-    with pytest.raises(RecipeError, match=r"teacher.model tiny: classes roof, tree, wanted roof, palm"):
-        lessons(load_recipe(teacher, [("teacher.model", "teacher")]))
+    with pytest.raises(RecipeError, match=r"teacher.models tiny: classes roof, tree, wanted roof, palm"):
+        lessons(load_recipe(teacher, [("teacher.models", ["teacher"])]))
 
 
 def test_a_softmax_network_has_no_teacher(tmp_path):
     with pytest.raises(RecipeError, match="only a sigmoid network has a teacher, got softmax"):
-        load_recipe(write_recipe(tmp_path), [("teacher.model", "teacher"), ("network.activation", "softmax")])
+        load_recipe(
+            write_recipe(tmp_path), [("teacher.models", ["teacher"]), ("network.activation", "softmax")]
+        )
 
 
 @pytest.mark.parametrize(("key", "value"), [("share", 1.5), ("share", -0.1), ("views", 0), ("views", 9)])
