@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about nine hours on
+# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about ten hours on
 # two cores. What is there already is not made again.
 #     pipelines/buildings_trees.sh
 set -euo pipefail
@@ -8,7 +8,7 @@ recipe=pipelines/recipes/buildings_trees.toml made=../made
 real="../shared/data/buildings_banepa/scene/banepa_full_11264x8704.tif $(echo ../shared/data/landcover_dubai/images/tile[46]_*.jpg)"
 held="held-out parts of the cities that it was trained on; NAIP: places it never saw"
 roofs="places it never saw, outlined by eye; NAIP, California, 0.6 m"
-never="held-out parts of a city that a twin of it, trained on the other sets, never saw"
+never="held-out parts of a city that a twin, trained on the other sets' labels, never saw"
 
 scenes() {  # STYLE FIRST COUNT
     geoseg synth -o $made/synth --style "$1" --seed "$2" --count "$3" --pixel-size 0.35 --size 768 768 --overwrite
