@@ -49,8 +49,9 @@ def _folder(output: Path | None, report: Path | None) -> Iterator[Path | None]:
               help="A folder for the error map, the confusion matrix and scores.json.")  # fmt: skip
 @options.report
 @click.option("--class", "class_name", help="Compare only this class.")
-@click.option("--threshold", type=click.FloatRange(0, 1),
-              help="Probability that makes a class of the prediction; as calibrated by default.")  # fmt: skip
+@click.option("--threshold", type=options.Threshold(),
+              help="Probability that makes a class of the prediction, of all classes or some (tree=0.2); "
+              "as calibrated by default.")  # fmt: skip
 @click.option("--nodata", type=float, help="The value of pixels without data, instead of the rasters' own.")
 @click.option("--labels", type=Names(), default={}, help="Classes of the prediction's numbers.")
 @click.option("--truth-labels", type=Names(), default={},

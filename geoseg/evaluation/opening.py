@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from geoseg.core.mask import NODATA
+from geoseg.core.thresholds import Threshold
 from geoseg.errors import SceneError
 from geoseg.evaluation.classes import BACKGROUND, IGNORE, listed
 from geoseg.evaluation.sides import UNKNOWN, Labels, MaskSide, PolygonSide, ProbabilitySide, Side
@@ -19,7 +20,14 @@ from geoseg.geo.aligned import plane_of, read_vector
 from geoseg.geo.gdal import translated
 from geoseg.geo.reach import open_input
 from geoseg.vector.source_classes import FOREGROUND, MOST
-from geoseg.vector.source_kind import OWN, bands_of, kind_of, mask_bands, probability_bands
+from geoseg.vector.source_kind import (
+    OWN,
+    bands_of,
+    kind_of,
+    mask_bands,
+    probability_bands,
+    refuse_threshold,
+)
 from geoseg.vector.source_pixels import Reader
 
 log = logging.getLogger(__name__)
@@ -36,7 +44,7 @@ def is_vector(path: Path) -> bool:
 def open_side(
     path: Path,
     *,
-    threshold: float | None = None,
+    threshold: Threshold = None,
     nodata: float | None = None,
     labels: Mapping[str, str] | None = None,
     class_field: str | None = None,
@@ -45,7 +53,7 @@ def open_side(
 
     Args:
         path: anything GDAL opens.
-        threshold: probability that makes a class, instead of the raster's own or 0.5.
+        threshold: probability that makes a class, of all or some by name, instead of the raster's own or 0.5.
         nodata: value of pixels without data, instead of the raster's own.
         labels: from numbers of a mask, or values of the class attribute, to names of classes, `background`
             or `ignore`. The classes are then those that are named here.
@@ -55,6 +63,7 @@ def open_side(
         SceneError: when it cannot be read or used.
     """
     if is_vector(path):
+        refuse_threshold(threshold, path, "polygons")
         yield polygon_side(path, read_vector(path), labels, class_field)
         return
     with ExitStack() as stack:
@@ -90,7 +99,7 @@ def _named(path: Path, labels: Mapping[str, str]) -> tuple[tuple[str, ...], Labe
 
 
 def _found(
-    path: Path, reader: Reader, bands: list[int], threshold: float | None
+    path: Path, reader: Reader, bands: list[int], threshold: Threshold
 ) -> tuple[tuple[str, ...], Labels]:
     """Names of classes and the table of a mask, by its tags or by the numbers that occur."""
     classes = mask_bands(reader, bands, threshold)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from geoseg.core.thresholds import Threshold
 from geoseg.errors import GridError
 
 
@@ -16,7 +17,8 @@ class Options:
 
     Attributes:
         class_name: compare only this class; all in common when None.
-        threshold: probability that makes a class of the prediction, instead of its own or 0.5.
+        threshold: probability that makes a class of the prediction, of all or some by name, instead of its
+            own or 0.5.
         nodata: value of pixels without data on either side, instead of the rasters' own.
         labels: names of the prediction's numbers (or values of the class attribute), e.g. 255 → building.
         truth_labels: the same of the truth.
@@ -32,7 +34,7 @@ class Options:
     """
 
     class_name: str | None = None
-    threshold: float | None = None
+    threshold: Threshold = None
     nodata: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     truth_labels: Mapping[str, str] = field(default_factory=dict)

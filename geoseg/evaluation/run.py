@@ -11,6 +11,7 @@ import numpy as np
 
 from geoseg.core.blocks import BlockCounts
 from geoseg.core.boundary import BoundaryCounts
+from geoseg.core.thresholds import Threshold
 from geoseg.errors import SceneError
 from geoseg.evaluation.classes import common_classes, number_of, table_to
 from geoseg.evaluation.compare import ROWS, Comparison, Progress, count_points, relabelled, watched
@@ -126,7 +127,7 @@ def _evaluate_points(
 
 
 def _open(
-    path: Path, labels: Mapping[str, str], chosen: Options, threshold: float | None = None
+    path: Path, labels: Mapping[str, str], chosen: Options, threshold: Threshold = None
 ) -> AbstractContextManager[Side]:
     return open_side(
         path, threshold=threshold, nodata=chosen.nodata, labels=labels, class_field=chosen.class_field

@@ -95,6 +95,19 @@ def _tagged(dataset: Any, name: str) -> list[str]:
     return words if len(words) == dataset.count else [""] * dataset.count
 
 
+def refuse_threshold(threshold: Threshold, path: str | Path, held: str) -> None:
+    """Say that a threshold means nothing where a file holds something other than probabilities.
+
+    Raises:
+        SceneError: when one is given.
+    """
+    if threshold is not None:
+        raise SceneError(
+            f"{path}: it holds {held}, to which no threshold applies; "
+            "leave --threshold out or give a raster of probabilities"
+        )
+
+
 def mask_bands(reader: Reader, bands: Sequence[int], threshold: Threshold) -> tuple[ClassBand, ...]:
     """The classes of a mask: those it names, else those that occur.
 
@@ -102,11 +115,7 @@ def mask_bands(reader: Reader, bands: Sequence[int], threshold: Threshold) -> tu
         SceneError: when a threshold is given, or numbers are no classes.
     """
     dataset = reader.dataset
-    if threshold is not None:
-        raise SceneError(
-            f"{dataset.name}: it holds class numbers, to which no threshold applies; "
-            "leave --threshold out or give a raster of probabilities"
-        )
+    refuse_threshold(threshold, dataset.name, "class numbers")
     categories = categories_of(Path(dataset.name), bands[0])
     if reader.own:
         tags = dataset.tags()

@@ -56,6 +56,8 @@ def test_what_cannot_be_compared_is_one_line(mask, tmp_path):
     far = geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     far.to_file(tmp_path / "far.geojson")
     assert_refused(run("evaluate", good, tmp_path / "far.geojson"), "no overlap")
+    words = "evaluate", tmp_path / "far.geojson", good, "--threshold", "roof=0.3"
+    assert_refused(run(*words), "it holds polygons, to which no threshold applies")
     (tmp_path / "points.csv").write_text("x,y\n70,10\n-1,5\n")
     assert_refused(run("evaluate", good, tmp_path / "points.csv"), "none of its 2 points")
     (tmp_path / "points.csv").write_text("a,b\n70,10\n")

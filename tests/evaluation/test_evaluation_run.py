@@ -118,16 +118,16 @@ def test_probabilities_are_judged_as_the_mask_they_make(sides, tmp_path, dtype):
     rng = np.random.default_rng(1)
     codes = rng.integers(0, 255, (2, 120, 120)).astype(np.uint8)
     codes[:, :5] = 255
-    margin = codes.astype(int) - np.array([127, 180])[:, None, None]
-    mask = np.where((margin >= 0).any(0), margin.argmax(0) + 1, 0).astype(np.uint8)
-    mask[:5] = 255
     tags = TAGS | {"GEOSEG_THRESHOLDS": f"0.5 {180 / 254}", "GEOSEG_PROBABILITY": "value / 254"}
     pixels = codes if dtype == "uint8" else np.where(codes == 255, np.nan, codes / 254).astype(dtype)
     path = write_mask(tmp_path / "q.tif", pixels, nodata=255 if dtype == "uint8" else math.nan, tags=tags)
-    alone = write_mask(tmp_path / "m.tif", mask)
-    found, wanted = (geoseg.evaluate(one, sides[1]) for one in (path, alone))
-    assert np.abs(np.subtract(found.confusion, wanted.confusion)).sum() <= (0 if dtype == "uint8" else 2)
-    assert geoseg.evaluate(path, sides[1], threshold=0).confusion != found.confusion
+    for threshold, cuts in ((None, (127, 180)), ({"building": 200 / 254}, (200, 180)), (0, (0, 0))):
+        margin = codes.astype(int) - np.array(cuts)[:, None, None]
+        mask = np.where((margin >= 0).any(0), margin.argmax(0) + 1, 0).astype(np.uint8)
+        mask[:5] = 255
+        wanted = geoseg.evaluate(write_mask(tmp_path / "m.tif", mask), sides[1]).confusion
+        found = geoseg.evaluate(path, sides[1], threshold=threshold).confusion
+        assert np.abs(np.subtract(found, wanted)).sum() <= (0 if dtype == "uint8" else 2)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32612", UTM])
