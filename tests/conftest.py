@@ -75,6 +75,21 @@ def heard():
 
 
 @pytest.fixture
+def untraced():
+    """Trainings of very few steps run operation by operation: TensorFlow takes longer to trace a step."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow
+
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def make_raster(tmp_path):
     """A function that writes a GeoTIFF under a name and returns its path; see `write_raster`."""
 

@@ -22,7 +22,7 @@ def name(page):
 
 
 @pytest.mark.parametrize("page", ALIVE, ids=name)
-def test_everything_that_a_page_says_runs(page, tmp_path):
+def test_everything_that_a_page_says_runs(page, tmp_path, untraced):
     assert follow(page, tmp_path)
 
 

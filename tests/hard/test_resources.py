@@ -63,7 +63,7 @@ def limited(kind, bytes_, work, *given, **named):
     if kind == resource.RLIMIT_AS:
         bytes_ += int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(kind, (bytes_, bytes_))
-    signal.alarm(60)
+    signal.alarm(30)
     return work(*given, **named)
 
 

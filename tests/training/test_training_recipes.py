@@ -48,7 +48,7 @@ def test_every_variant_has_a_network_and_a_loss(path):
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_its_tiny_version_lowers_the_loss_and_ends_with_a_bundle(path, mini, tmp_path):
+def test_its_tiny_version_lowers_the_loss_and_ends_with_a_bundle(path, mini, tmp_path, untraced):
     changes = [("root", str(mini)), ("fit.epochs", 3), ("fit.precision", "float32"), ("fit.patience", 0)]
     (done,) = train(path, tmp_path / "bundle", changes=changes, variant="tiny")
     losses = [epoch["loss"] for epoch in json.loads((tmp_path / "bundle" / "history.json").read_text())]
