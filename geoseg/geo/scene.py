@@ -150,28 +150,46 @@ def open_scene(
         with translated(SceneError, f"cannot use {path}", "the file is damaged, fetch it again"):
             _check(dataset, path)
             indexes = choose_bands(dataset, bands, bidx, quiet=quiet)
-            box = geobox_of(dataset)
-            own = tuple(dataset.nodatavals[i - 1] for i in indexes)
-            masked = MaskFlags.per_dataset in dataset.mask_flag_enums[indexes[0] - 1]
-            alpha = 0 if masked else alpha_beside(dataset, indexes)
-        if not (box.georeferenced or quiet):
-            log.warning("%s has no georeference: outputs are in pixel coordinates", path)
-        elif box.crs is None and not quiet:
-            log.warning("%s has no CRS: its coordinates are kept as they are", path)
+            raster, box = _raster(str(path), dataset, indexes, nodata), geobox_of(dataset)
+        if not quiet:
+            _warn(path, box)
         target = resampled(box, sizes_m) if sizes_m else box
-        codes = tuple(code for code in (own, (nodata,) * len(own)) if any(v is not None for v in code))
-        raster = Raster(str(path), dataset, tuple(indexes), codes, masked or alpha > 0, alpha)
         source: Source = raster
         if target is not box:
             log.info("%s: resampled from %s to %s px to suit the model (--res native turns it off)",
                      path, "×".join(map(str, box.shape)), "×".join(map(str, target.shape)))  # fmt: skip
-            if target.shape[0] > box.shape[0]:
-                source = stack.enter_context(interpolated(raster, target))
-            else:
-                source = Averaged(stack.enter_context(fine_enough(raster, target.shape)), target.shape)
+            source = stack.enter_context(_on(target, raster, box))
             fetch = fetch and ahead(fetch, source.block, box.shape, target.shape)
         shapes = read_cutline(cutline, target) if cutline else ()
         yield Scene(str(path), source, target, shapes, fetch)
+
+
+def _raster(path: str, dataset: Any, indexes: Sequence[int], nodata: float | None) -> Raster:
+    """The chosen bands of a dataset, and what tells of their pixels without data."""
+    own = tuple(dataset.nodatavals[i - 1] for i in indexes)
+    codes = tuple(code for code in (own, (nodata,) * len(own)) if any(v is not None for v in code))
+    masked = MaskFlags.per_dataset in dataset.mask_flag_enums[indexes[0] - 1]
+    alpha = 0 if masked else alpha_beside(dataset, indexes)
+    return Raster(path, dataset, tuple(indexes), codes, masked or alpha > 0, alpha)
+
+
+@contextmanager
+def _on(plane: GeoBox, raster: Raster, box: GeoBox) -> Iterator[Source]:
+    """A raster on another pixel plane: interpolated where that is finer than its own, else averaged."""
+    if plane.shape[0] > box.shape[0]:
+        with interpolated(raster, plane) as finer:
+            yield finer
+    else:
+        with fine_enough(raster, plane.shape) as coarse:
+            yield Averaged(coarse, plane.shape)
+
+
+def _warn(path: str | Path, box: GeoBox) -> None:
+    """Say what is missing of a georeference."""
+    if not box.georeferenced:
+        log.warning("%s has no georeference: outputs are in pixel coordinates", path)
+    elif box.crs is None:
+        log.warning("%s has no CRS: its coordinates are kept as they are", path)
 
 
 def _check(dataset: Any, path: str | Path) -> None:
