@@ -203,13 +203,12 @@ def test_a_variant_may_be_like_another(tmp_path):
         load_recipe(path, variant="chicken")
 
 
-def test_a_bundle_may_keep_a_share_of_the_weights_it_started_from(tmp_path):
+def test_a_bundle_may_keep_a_share_of_the_weights_it_started_from(tmp_path, untraced):
     (first,) = train(write_recipe(tmp_path, fit={"epochs": 1}), tmp_path / "first")
     found = {}
     for share in (0.0, 0.25, 1.0):
-        recipe = write_recipe(
-            tmp_path, f"share{share}", network={"initial": first.folder}, publish={"initial_share": share}
-        )
+        network, publish = {"initial": first.folder}, {"initial_share": share}
+        recipe = write_recipe(tmp_path, f"share{share}", network=network, publish=publish, fit={"epochs": 1})
         (done,) = train(recipe, tmp_path / f"bundle{share}")
         found[share] = find_bundle(done.folder).load_keras().get_weights()
     start = find_bundle(first.folder).load_keras().get_weights()
@@ -223,7 +222,7 @@ def test_a_bundle_may_keep_a_share_of_the_weights_it_started_from(tmp_path):
         load_recipe(write_recipe(tmp_path, "much", publish={"initial_share": 2}))
 
 
-def test_a_class_without_validation_data_keeps_the_threshold_that_the_first_network_has(tmp_path):
+def test_a_class_without_validation_data_keeps_the_threshold_that_the_first_network_has(tmp_path, untraced):
     classes = [one | {"threshold": cut} for one, cut in zip(CLASSES, (0.9, 0.7), strict=True)]
     (first,) = train(write_recipe(tmp_path, "first", classes=classes, fit={"epochs": 1}), tmp_path / "first")
     roofs = {
