@@ -97,7 +97,8 @@ class Fit:
         warmup_epochs: epochs of linear rise.
         patience: stop after so many epochs without gain; 0 never.
         monitor: what a gain is measured by on validation data: `iou` (mean over classes), `accuracy`
-            (both higher is better) or `loss`.
+            (both higher is better) or `loss`. The best epoch is kept; with `last` it is the last one, for
+            schedules that end low and targets that the labels of the validation data are no measure of.
         frozen_epochs: epochs during which a pre-trained encoder stays as it is.
         ema: momentum of the moving average of weights that is validated and kept; 0 for none.
         precision: `auto` takes bfloat16 where the processor multiplies it fast, float16 on older GPUs.
@@ -116,7 +117,7 @@ class Fit:
     final: float = 0.01
     warmup_epochs: int = 0
     patience: int = 0
-    monitor: Literal["iou", "accuracy", "loss"] = "iou"
+    monitor: Literal["iou", "accuracy", "loss", "last"] = "iou"
     frozen_epochs: int = 0
     ema: float = 0.0
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -130,6 +131,8 @@ class Fit:
         for name in ("ema", "final", "factor"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name} is from 0 to 1, got {getattr(self, name)}")
+        if self.monitor == "last" and (self.patience or self.schedule == "plateau"):
+            raise RecipeError("monitor last sees no gain to be patient for; use iou, accuracy or loss")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ def should_stop(fit: Fit, history: History) -> bool:
 
 def best_epoch(fit: Fit, history: History) -> int:
     """Number of the best epoch, from 0; the first of several that are equally good."""
+    if fit.monitor == "last":
+        return max(len(history) - 1, 0)
     return max(range(len(history)), key=lambda epoch: gain(fit, history[epoch]), default=0)
 
 

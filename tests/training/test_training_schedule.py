@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from geoseg.errors import RecipeError
 from geoseg.recipe.fit import Fit
 from geoseg.training.schedule import best_epoch, learning_rate, plateaus, should_stop
 
@@ -60,3 +61,10 @@ def test_the_best_epoch_is_the_first_of_equals_whichever_way_is_up():
     assert best_epoch(Fit(), history(0.1, 0.3, math.nan, 0.3)) == 1
     assert best_epoch(Fit(monitor="loss"), history(0.4, 0.2, 0.2, monitor="loss")) == 1
     assert best_epoch(Fit(monitor="accuracy"), [{"val_loss": 1.0}]) == 0
+
+
+def test_the_last_epoch_may_be_kept_whatever_validation_says():
+    assert [best_epoch(Fit(monitor="last"), history(0.3, 0.2, 0.1)[:k]) for k in range(4)] == [0, 0, 1, 2]
+    for impatient in ({"patience": 3}, {"schedule": "plateau"}):
+        with pytest.raises(RecipeError, match="no gain to be patient for"):
+            Fit(monitor="last", **impatient)
