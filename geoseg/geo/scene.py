@@ -158,7 +158,7 @@ def open_scene(
         if target is not box:
             log.info("%s: resampled from %s to %s px to suit the model (--res native turns it off)",
                      path, "×".join(map(str, box.shape)), "×".join(map(str, target.shape)))  # fmt: skip
-            source = stack.enter_context(_on(target, raster, box))
+            source = stack.enter_context(_on(target, raster))
             fetch = fetch and ahead(fetch, source.block, box.shape, target.shape)
         shapes = read_cutline(cutline, target) if cutline else ()
         yield Scene(str(path), source, target, shapes, fetch)
@@ -174,9 +174,9 @@ def _raster(path: str, dataset: Any, indexes: Sequence[int], nodata: float | Non
 
 
 @contextmanager
-def _on(plane: GeoBox, raster: Raster, box: GeoBox) -> Iterator[Source]:
+def _on(plane: GeoBox, raster: Raster) -> Iterator[Source]:
     """A raster on another pixel plane: interpolated where that is finer than its own, else averaged."""
-    if plane.shape[0] > box.shape[0]:
+    if plane.shape[0] > raster.shape[0]:
         with interpolated(raster, plane) as finer:
             yield finer
     else:

@@ -121,6 +121,7 @@ def test_probabilities_are_judged_as_the_mask_they_make(sides, tmp_path, dtype):
     tags = TAGS | {"GEOSEG_THRESHOLDS": f"0.5 {180 / 254}", "GEOSEG_PROBABILITY": "value / 254"}
     pixels = codes if dtype == "uint8" else np.where(codes == 255, np.nan, codes / 254).astype(dtype)
     path = write_mask(tmp_path / "q.tif", pixels, nodata=255 if dtype == "uint8" else math.nan, tags=tags)
+    confusions = []
     for threshold, cuts in ((None, (127, 180)), ({"building": 200 / 254}, (200, 180)), (0, (0, 0))):
         margin = codes.astype(int) - np.array(cuts)[:, None, None]
         mask = np.where((margin >= 0).any(0), margin.argmax(0) + 1, 0).astype(np.uint8)
@@ -128,6 +129,8 @@ def test_probabilities_are_judged_as_the_mask_they_make(sides, tmp_path, dtype):
         wanted = geoseg.evaluate(write_mask(tmp_path / "m.tif", mask), sides[1]).confusion
         found = geoseg.evaluate(path, sides[1], threshold=threshold).confusion
         assert np.abs(np.subtract(found, wanted)).sum() <= (0 if dtype == "uint8" else 2)
+        confusions.append(found)
+    assert confusions[0] not in confusions[1:]
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32612", UTM])
