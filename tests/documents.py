@@ -27,7 +27,10 @@ from geoseg.cli import main
 
 KINDS = {"sh", "sh elsewhere", "python", "text", "html"}
 TITLE = re.compile(r'toml title="([\w./-]+)"')
-FEW_STEPS = ["--set", "fit.epochs=1", "--set", "patches.per_epoch=8"]  # for trainings of a minute
+LESS = {  # of what would take a minute
+    "train": ["--set", "fit.epochs=1", "--set", "patches.per_epoch=8"],
+    "synth": ["--size", "256", "256"],
+}
 PARSER = MarkdownIt("commonmark").enable("table")
 
 
@@ -122,7 +125,7 @@ def run_command(command, where):
         subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True)
         return
     words = words_of(command)
-    done = CliRunner().invoke(main, words + (FEW_STEPS if words[0] == "train" else []))
+    done = CliRunner().invoke(main, words + LESS.get(words[0], []))
     wanted = int(found[1]) if (found := re.search(r"# exit code (\d)", command)) else 0
     assert done.exit_code == wanted, f"{where}: {command}: {done.output} {done.exception!r}"
 

@@ -1,6 +1,6 @@
 """Tiny networks of every architecture and encoder, and weights to test them with."""
 
-from functools import partial
+from functools import cache, partial
 
 import keras
 import numpy as np
@@ -36,6 +36,13 @@ def randomized(model, seed=0):
     size = 4 * STRIDES["segnet"]
     model(rng.uniform(0, 255, (2, size, size, model.input_shape[-1])).astype("float32"), training=True)
     return model
+
+
+@cache
+def ready(name):
+    """A network of two classes with random weights, for all tests that only read it."""
+    keras.utils.set_random_seed(0)
+    return randomized(NETWORKS[name](classes=2))
 
 
 def averaging(model):

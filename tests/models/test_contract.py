@@ -20,7 +20,7 @@ def noise(*shape, seed=0):
 
 
 @every_network
-@pytest.mark.parametrize("bands", [1, 4, 8])
+@pytest.mark.parametrize("bands", [1, 8])
 def test_any_number_of_bands(name, bands):
     model = NETWORKS[name](bands=bands)
     size = 2 * STRIDES[name]
@@ -57,10 +57,10 @@ def check_integer_input(model, stride):
 def check_training(model, size):
     images = noise(2, size, size, 3)
     labels = (images[..., 0] > 128).astype("int32")
-    # Eager, because tracing these graphs takes longer than running them.
-    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", run_eagerly=True)
-    losses = [float(model.train_on_batch(images, labels)) for _ in range(3)]
-    assert losses[-1] < losses[0]
+    # Eager, because tracing these graphs takes longer than running them; so does Adam, variable by variable.
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True)
+    before, after = (float(model.train_on_batch(images, labels)) for _ in range(2))
+    assert after < before
 
 
 def check_saving(model, stride, path):

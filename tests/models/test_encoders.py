@@ -29,8 +29,9 @@ def pretrained(tmp_path_factory):
 
 def test_each_feature_has_the_stride_of_its_name():
     image = keras.Input((None, None, 3))
+    features = mobilenet_v2(image, alpha=0.1)
     for stride, name in MOBILENET_V2_FEATURES.items():
-        feature = mobilenet_v2(image, alpha=0.1)[stride]
+        feature = features[stride]
         assert feature._keras_history.operation.name == name
         assert footprint(keras.Model(image, feature)).stride == stride
         assert keras.Model(image, feature).compute_output_shape((1, 64, 96, 3))[1:3] == (

@@ -1,10 +1,9 @@
 """In bfloat16 a network says nearly the same by the same weights; its delicate layers stay in float32."""
 
-import keras
 import numpy as np
 import pytest
 from keras import layers
-from networks import NETWORKS, STRIDES, forward, randomized
+from networks import NETWORKS, STRIDES, forward, ready
 
 from geoseg.models.delicate import LARGEST_LATERAL, LAST_OF_ENCODER
 from geoseg.models.mixed import in_bfloat16
@@ -15,8 +14,7 @@ MOST = dict.fromkeys(NETWORKS, 0.02) | {"segnet": 0.1}  # rounding moves the pla
 @pytest.fixture(scope="module", params=NETWORKS)
 def pair(request):
     """A network, its copy in bfloat16, and its name."""
-    keras.utils.set_random_seed(1)
-    model = randomized(NETWORKS[request.param]())
+    model = ready(request.param)
     return model, in_bfloat16(model), request.param
 
 

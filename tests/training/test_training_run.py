@@ -203,8 +203,8 @@ def test_a_variant_may_be_like_another(tmp_path):
         load_recipe(path, variant="chicken")
 
 
-def test_a_bundle_may_keep_a_share_of_the_weights_it_started_from(tmp_path, untraced):
-    (first,) = train(write_recipe(tmp_path, fit={"epochs": 1}), tmp_path / "first")
+def test_a_bundle_may_keep_a_share_of_the_weights_it_started_from(trained, tmp_path, untraced):
+    _, first = trained
     found = {}
     for share in (0.0, 0.25, 1.0):
         network, publish = {"initial": first.folder}, {"initial_share": share}
