@@ -2,7 +2,6 @@ import math
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,16 +12,13 @@ from hypothesis import strategies as st
 from mini_data import SIDE, make_mini_data
 from training_recipes import PLAIN, banepa, dataset, naip, recipe
 
-import geoseg
 from geoseg.core.filters import median_blur
 from geoseg.errors import GeosegError, RecipeError
 from geoseg.recipe.data import Augment, Patches, Split
 from geoseg.recipe.fit import Fit
-from geoseg.recipe.recipe import load_recipe
 from geoseg.training.dataset import Dataset, loader, open_part
 from geoseg.training.draws import draw
 
-RECIPES = Path(geoseg.__file__).parents[1] / "pipelines/recipes"
 STRONG = Augment(rotate=0.5, scale=1.3, color=0.5, blur=0.2, noise=0.2, jpeg=0.2, shadow=0.2, gray=0.1,
                  borrow=0.5)  # fmt: skip
 
@@ -162,16 +158,6 @@ def test_a_part_without_images_has_no_batches(root):
     assert len(open_part(one, "val")) == 0
     with loader(open_part(one, "test"), 0) as batches:
         assert list(batches) == []
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
-def test_the_recipes_find_their_data_in_the_mini_sets(root, name):
-    one = load_recipe(RECIPES / f"{name}.toml", [("root", str(root))], "tiny")
-    for part in ("train", "val"):
-        batch = open_part(one, part).batch(0, 0)
-        side = one.patches.size
-        assert batch.pixels.shape[1:] == (side, side, 3)
-        assert (batch.targets == 1).any()
 
 
 def test_the_loader_keeps_order_and_stays_little_ahead(root):

@@ -5,8 +5,9 @@ import pytest
 from tiny_recipes import write_recipe
 
 from geoseg.errors import RecipeError
+from geoseg.models.bundle import find_bundle
 from geoseg.recipe.recipe import load_recipe
-from geoseg.training.dataset import Batch
+from geoseg.training.dataset import Batch, open_part
 from geoseg.training.fit import fit
 from geoseg.training.run import train
 from geoseg.training.teacher import lessons, taught
@@ -80,11 +81,11 @@ def test_without_a_teacher_the_labels_are_learnt(tmp_path):
     assert lessons(load_recipe(write_recipe(tmp_path)))(given, None) is given.targets
 
 
-@pytest.fixture
-def teacher(tmp_path):
-    """A bundle of the tiny recipe, and the recipe."""
-    recipe = write_recipe(tmp_path)
-    train(recipe, tmp_path / "teacher")
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """The tiny recipe, with a bundle of it beside it."""
+    recipe = write_recipe(tmp_path_factory.mktemp("taught"))
+    train(recipe, recipe.parent / "teacher")
     return recipe
 
 
@@ -97,11 +98,39 @@ def test_a_network_learns_from_its_teacher(teacher, tmp_path):
 
 
 def test_a_teacher_has_the_classes_of_the_recipe(teacher):
-    text = teacher.read_text().replace('"tree"', '"palm"')
-    teacher.write_text(text)
-    assert "palm" in text
+    other = teacher.with_name("palms.toml")
+    other.write_text(teacher.read_text().replace('"tree"', '"palm"'))
     with pytest.raises(RecipeError, match=r"teacher.models tiny: classes roof, tree, wanted roof, palm"):
-        lessons(load_recipe(teacher, [("teacher.models", ["teacher"])]))
+        lessons(load_recipe(other, [("teacher.models", ["teacher"])]))
+
+
+def test_of_images_without_labels_the_word_of_a_teacher_is_learnt_and_thresholds_stay(teacher):
+    data = {"name": "bare", "images": "images/*.png", "split": {"by": "\\d+$", "val": ["0", "1"]}}
+    recipe = write_recipe(
+        teacher.parent, "bare", data=[data], network={"initial": "teacher"}, loss={"name": "cross_entropy"},
+        teacher={"models": ["teacher"]}, publish={"calibrate": True}, fit={"monitor": "last"},
+    )  # fmt: skip
+    given = open_part(load_recipe(recipe), "train").batch(0, 0)
+    assert (given.targets == 255).all()
+    learnt = lessons(load_recipe(recipe))(given, np.random.default_rng(1))
+    assert ((learnt > 0) & (learnt < 1)).all()
+    (done,) = train(recipe, teacher.parent / "bare")
+    before, after = (find_bundle(teacher.parent / name) for name in ("teacher", "bare"))
+    assert done.scores == {"val": []}
+    assert after.card.thresholds == before.card.thresholds
+    pairs = zip(before.load_keras().get_weights(), after.load_keras().get_weights(), strict=True)
+    assert any((old != new).any() for old, new in pairs)
+
+
+def test_images_without_labels_need_a_teacher_and_labels_a_file(tmp_path):
+    bare = {"name": "bare", "images": "images/*.png", "split": {"part": "train"}}
+    with pytest.raises(
+        RecipeError, match="data bare has no masks, polygons or points, nor is there a teacher"
+    ):
+        load_recipe(write_recipe(tmp_path, data=[bare]))
+    meant = bare | {"labels": {"1": "roof"}}
+    with pytest.raises(RecipeError, match="data bare has no masks, polygons or points; give one of them"):
+        load_recipe(write_recipe(tmp_path, data=[meant], teacher={"models": ["teacher"]}))
 
 
 def test_a_softmax_network_has_no_teacher(tmp_path):
