@@ -32,14 +32,12 @@ def mini(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small(tiny_bundle, tmp_path_factory):
-    """U-Nets in the place of the package's networks, one to start from and one to learn from."""
+    """A U-Net in the place of the package's networks, to start from."""
     classes = (ClassSpec("building"), ClassSpec("tree"))
     card = replace(tiny_bundle.card, architecture="unet (width 2, depth 2)", classes=classes)
-    folder = tmp_path_factory.mktemp("models")
-    for name in ("first", "teacher"):
-        keras.utils.set_random_seed(len(name))
-        save_bundle(build_unet(width=2, depth=2, classes=2), card, folder / name)
-    return folder
+    keras.utils.set_random_seed(5)
+    model = build_unet(width=2, depth=2, classes=2)
+    return save_bundle(model, card, tmp_path_factory.mktemp("models") / "small").folder
 
 
 def test_every_seed_lives_on():
@@ -85,11 +83,8 @@ def test_its_data_is_found_and_shows_every_class_that_is_labelled(path, mini):
 )
 def test_its_tiny_version_lowers_the_loss_and_ends_with_a_bundle(path, mini, small, tmp_path, untraced):
     changes = [("root", str(mini)), ("fit.epochs", 3), ("fit.precision", "float32"), ("fit.patience", 0)]
-    recipe = load_recipe(path)
-    if recipe.network.initial:  # steps that are small for a trained network show nothing of this one
-        changes += [("network.initial", str(small / "first")), ("fit.learning_rate", 0.02)]
-    if recipe.teacher.models:
-        changes += [("teacher.models", [str(small / "teacher")])]
+    if load_recipe(path).network.initial:  # a trained network's small steps would show nothing of this one
+        changes += [("network.initial", str(small)), ("fit.learning_rate", 0.02)]
     (done,) = train(path, tmp_path / "bundle", changes=changes, variant="tiny")
     losses = [epoch["loss"] for epoch in json.loads((tmp_path / "bundle" / "history.json").read_text())]
     assert len(losses) == done.epochs == 3
