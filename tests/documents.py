@@ -28,7 +28,7 @@ from geoseg.cli import main
 KINDS = {"sh", "sh elsewhere", "python", "text", "html"}
 TITLE = re.compile(r'toml title="([\w./-]+)"')
 LESS = {  # of what would take a minute
-    "train": ["--set", "fit.epochs=1", "--set", "patches.per_epoch=8"],
+    "train": ["--set", "fit.epochs=1", "--set", "patches.per_epoch=8", "--set", "fit.precision=float32"],
     "synth": ["--size", "256", "256"],
 }
 PARSER = MarkdownIt("commonmark").enable("table")

@@ -70,7 +70,7 @@ def check_saving(model, stride, path):
     np.testing.assert_allclose(forward(loaded, image), forward(model, image), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["unet-transpose", "segnet", "mobilenet_unet"])
+@pytest.mark.parametrize("name", ["unet-transpose", "segnet"])  # whose layers reckon with sizes
 def test_compiled_with_sizes_unknown(name):
     model, stride = NETWORKS[name](), STRIDES[name]
     for height, width in [(1, 2), (2, 1), (2, 2)]:  # the third size makes Keras trace with unknown ones
