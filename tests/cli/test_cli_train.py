@@ -16,7 +16,7 @@ def recipe(tmp_path):
     return write_recipe(tmp_path, fit={"epochs": 1})
 
 
-def test_scores_go_to_stdout_as_a_table_or_json(recipe, tmp_path):
+def test_scores_go_to_stdout_as_a_table_or_json(recipe, tmp_path, untraced):
     plain = run("train", recipe, "-o", tmp_path / "a", "--set", "network.options.width=2")
     assert plain.exit_code == 0, plain.stderr
     assert plain.stderr == ""

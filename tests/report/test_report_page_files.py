@@ -262,7 +262,7 @@ def test_the_page_of_points(tmp_path):
     assert figures(page)["recall of tree"] == "0.5000" and "map-data" not in page
 
 
-def test_the_pages_of_trainings(tmp_path):
+def test_the_pages_of_trainings(tmp_path, untraced):
     recipe = write_recipe(tmp_path, fit={"epochs": 2}, variants={"a": {}, "b": {"seed": 5}})
     done = geoseg.train(recipe, tmp_path / "both")
     page = page_of(tmp_path / "both/a", tmp_path / "a.html")
@@ -335,7 +335,7 @@ def test_evaluate_writes_a_page_with_or_without_its_folder(tmp_path):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_train_and_batch_write_their_pages(tmp_path, make_raster, tiny_bundle):
+def test_train_and_batch_write_their_pages(tmp_path, make_raster, tiny_bundle, untraced):
     recipe = write_recipe(tmp_path, fit={"epochs": 1})
     done = run("train", recipe, "-o", tmp_path / "model", "--report", tmp_path / "train.html")
     assert done.exit_code == 0, done.stderr

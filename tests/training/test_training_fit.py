@@ -120,7 +120,7 @@ def test_it_stops_early_and_keeps_only_the_best_weights(tmp_path):
     ]
 
 
-def test_a_pretrained_encoder_stays_for_the_frozen_epochs_and_then_learns(tmp_path, monkeypatch):
+def test_a_pretrained_encoder_stays_for_the_frozen_epochs_and_then_learns(tmp_path, monkeypatch, untraced):
     from geoseg.training import fit as module
 
     recipe = recipe_of(tmp_path, fit={"epochs": 2, "frozen_epochs": 1})
@@ -153,7 +153,7 @@ def test_encoders_are_known_by_their_features():
         encoder_layers(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1)]))
 
 
-def test_deep_supervision_softmax_and_mixed_precision_train(tmp_path):
+def test_deep_supervision_softmax_and_mixed_precision_train(tmp_path, untraced):
     options = {"width": 2, "depth": 2, "batch_norm": False, "deep_supervision": True}
     network = {"architecture": "unetpp", "activation": "softmax", "options": options}
     data = {"0": "road", "1": "roof", "2": "tree", "9": "ignore"}

@@ -92,7 +92,7 @@ def test_what_exists_is_refused_resumed_or_replaced(trained):
     work.rmdir()
 
 
-def test_variants_are_bundles_of_their_own_and_one_comparison(tmp_path):
+def test_variants_are_bundles_of_their_own_and_one_comparison(tmp_path, untraced):
     variants = {"narrow": {"network.options.width": 2}, "plain": {"network.options.batch_norm": False}}
     recipe = write_recipe(tmp_path, variants=variants, fit={"epochs": 1})
     done = geoseg.train(recipe, tmp_path / "out")
@@ -104,7 +104,7 @@ def test_variants_are_bundles_of_their_own_and_one_comparison(tmp_path):
     assert again == done
 
 
-def test_fine_tuning_starts_from_a_bundle(trained, tmp_path):
+def test_fine_tuning_starts_from_a_bundle(trained, tmp_path, untraced):
     _, done = trained
     recipe = write_recipe(tmp_path, network={"initial": done.folder}, fit={"epochs": 1, "frozen_epochs": 1})
     tuned = train(recipe, tmp_path / "tuned")[0]
@@ -118,7 +118,7 @@ def test_fine_tuning_starts_from_a_bundle(trained, tmp_path):
         train(recipe, tmp_path / "other")
 
 
-def test_a_shallower_network_starts_from_a_deeper_one(tmp_path):
+def test_a_shallower_network_starts_from_a_deeper_one(tmp_path, untraced):
     options = {"width": 2, "depth": 2}
     network = {"architecture": "unetpp", "options": options}
     (deep,) = train(write_recipe(tmp_path, network=network, fit={"epochs": 1}), tmp_path / "deep")
