@@ -26,7 +26,7 @@ def nested(tmp_path_factory):
     return model, save_bundle(model, CARD, tmp_path_factory.mktemp("nested"))
 
 
-@pytest.mark.parametrize("level", [1, 3, 4])
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_prediction_at_a_level_is_that_head(nested, level, make_raster, tmp_path):
     model, bundle = nested
     scene = make_raster(shape=(64, 64))

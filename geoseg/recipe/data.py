@@ -49,9 +49,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One source of images; paths start at the recipe's `root`.
-
-    Without masks, polygons or points they are not labelled: all that is learnt of them is a teacher's word.
+    """One source of labelled images; paths start at the recipe's `root`.
 
     Attributes:
         name: in logs, scores and cards.
@@ -115,19 +113,14 @@ class DataSet:
     val_limit: int = 0
 
     def __post_init__(self) -> None:
-        if self.labels and not self.labelled:
+        if not (self.masks or self.polygons or self.points):
             raise RecipeError(f"data {self.name} has no masks, polygons or points; give one of them")
-        if self.labelled and not self.labels:
+        if not self.labels:
             raise RecipeError(f'data {self.name} has no labels; say what values mean, as {{1 = "building"}}')
         for pattern in (self.partial, self.exclude, self.mosaic):
             check_pattern(pattern)
         if self.mosaic and not {"x", "y"} <= set(re.compile(self.mosaic).groupindex):
             raise RecipeError(f"mosaic has the groups (?P<x>…) and (?P<y>…), got {self.mosaic!r}; add them")
-
-    @property
-    def labelled(self) -> bool:
-        """Whether there is a file that labels something."""
-        return bool(self.masks or self.polygons or self.points)
 
     @property
     def classes(self) -> tuple[str, ...]:

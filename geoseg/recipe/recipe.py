@@ -74,20 +74,12 @@ class Recipe:
         if self.publish.initial_share and not self.network.initial:
             raise RecipeError("publish.initial_share needs a network.initial to share in; name one")
         for data in self.data:
-            self._check_labels(data)
-
-    def _check_labels(self, data: DataSet) -> None:
-        if not (data.labelled or self.teacher.models):
-            raise RecipeError(
-                f"data {data.name} has no masks, polygons or points, nor is there a teacher; give one of them"
-            )
-        names = self.class_names
-        allowed = {*names, *RESERVED, *(f"{NOT}{name}" for name in names)}
-        for name in (*data.labels.values(), *data.known):
-            if name not in allowed:
-                raise RecipeError(
-                    f"data {data.name} names a class {name!r}; the classes are {', '.join(names)}"
-                )
+            allowed = {*names, *RESERVED, *(f"{NOT}{name}" for name in names)}
+            for name in (*data.labels.values(), *data.known):
+                if name not in allowed:
+                    raise RecipeError(
+                        f"data {data.name} names a class {name!r}; the classes are {', '.join(names)}"
+                    )
 
     @property
     def class_names(self) -> tuple[str, ...]:

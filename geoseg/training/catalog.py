@@ -1,4 +1,4 @@
-"""Which images a recipe names, by part, and where their labels are."""
+"""Which labelled images a recipe names, by part."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Item:
 
 
 def catalog(recipe: Recipe, part: Part) -> list[Item]:
-    """The images of one part of all sets, set by set, sorted by path.
+    """The labelled images of one part of all sets, set by set, sorted by path.
 
     Raises:
         RecipeError: no image or none to train on, a missing mask or list, a group of two parts.

@@ -25,7 +25,7 @@ Labels = NDArray[np.uint8]
 
 
 def coding(recipe: Recipe, data: DataSet, partial: bool = False) -> dict[str, int]:
-    """The code of each key of a set's `labels`; `0` is background unless it is listed or nothing is labelled.
+    """The code of each key of a set's `labels`; `0` is background unless it is listed.
 
     Args:
         recipe: its classes and activation.
@@ -43,7 +43,7 @@ def coding(recipe: Recipe, data: DataSet, partial: bool = False) -> dict[str, in
     codes = {name: number for number, name in enumerate(names, 1)} | {"ignore": IGNORE}
     codes |= {f"{NOT}{name}": len(names) + codes[name] for name in names}
     codes["background"] = IGNORE if partial else background
-    rest = {} if data.masks else {"0": "background" if data.labelled else "ignore"}
+    rest = {} if data.masks else {"0": "background"}
     return {key: codes[name] for key, name in (rest | dict(data.labels)).items()}
 
 

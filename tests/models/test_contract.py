@@ -20,7 +20,7 @@ def noise(*shape, seed=0):
 
 
 @every_network
-@pytest.mark.parametrize("bands", [1, 8])
+@pytest.mark.parametrize("bands", [1, 4, 8])
 def test_any_number_of_bands(name, bands):
     model = NETWORKS[name](bands=bands)
     size = 2 * STRIDES[name]
@@ -57,7 +57,7 @@ def check_integer_input(model, stride):
 def check_training(model, size):
     images = noise(2, size, size, 3)
     labels = (images[..., 0] > 128).astype("int32")
-    # Eager, because tracing these graphs takes longer than running them; so does Adam, variable by variable.
+    # Eager, because tracing these graphs takes longer than running them; Adam would be half of a step then.
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True)
     before, after = (float(model.train_on_batch(images, labels)) for _ in range(2))
     assert after < before
@@ -70,7 +70,7 @@ def check_saving(model, stride, path):
     np.testing.assert_allclose(forward(loaded, image), forward(model, image), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["unet-transpose", "segnet"])  # whose layers reckon with sizes
+@pytest.mark.parametrize("name", ["unet-transpose", "segnet", "mobilenet_unet"])
 def test_compiled_with_sizes_unknown(name):
     model, stride = NETWORKS[name](), STRIDES[name]
     for height, width in [(1, 2), (2, 1), (2, 2)]:  # the third size makes Keras trace with unknown ones

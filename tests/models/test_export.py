@@ -60,7 +60,7 @@ def test_engines_agree_on_every_architecture(name):
     engines_agree(ready(name), STRIDES[name])
 
 
-@pytest.mark.parametrize("name", ["unet", "segnet", "mobilenet_unet"])  # they end in different layers
+@pytest.mark.parametrize("name", ["unet", "segnet", "mobilenet_unet"])
 def test_engines_agree_on_classes_that_exclude_each_other(name):
     engines_agree(randomized(NETWORKS[name](classes=3, activation="softmax")), STRIDES[name])
 

@@ -73,7 +73,10 @@ def test_its_data_is_found_and_shows_every_class_that_is_labelled(path, mini):
     names = recipe.class_names
     for part in ("train", "val"):
         data = open_part(recipe, part)
-        seen = [(data.batch(0, k).targets == 1).any((0, 1, 2)) for k in range(len(data))]
+        batches = [data.batch(0, k) for k in range(len(data))]
+        side = recipe.patches.size
+        assert {batch.pixels.shape[1:] for batch in batches} == {(side, side, 3)}
+        seen = [(batch.targets == 1).any((0, 1, 2)) for batch in batches]
         assert {names[c] for c in np.flatnonzero(np.any(seen, 0))} == labelled & set(names)
 
 

@@ -5,9 +5,8 @@ import pytest
 from tiny_recipes import write_recipe
 
 from geoseg.errors import RecipeError
-from geoseg.models.bundle import find_bundle
 from geoseg.recipe.recipe import load_recipe
-from geoseg.training.dataset import Batch, open_part
+from geoseg.training.dataset import Batch
 from geoseg.training.fit import fit
 from geoseg.training.run import train
 from geoseg.training.teacher import lessons, taught
@@ -102,35 +101,6 @@ def test_a_teacher_has_the_classes_of_the_recipe(teacher):
     other.write_text(teacher.read_text().replace('"tree"', '"palm"'))
     with pytest.raises(RecipeError, match=r"teacher.models tiny: classes roof, tree, wanted roof, palm"):
         lessons(load_recipe(other, [("teacher.models", ["teacher"])]))
-
-
-def test_of_images_without_labels_the_word_of_a_teacher_is_learnt_and_thresholds_stay(teacher):
-    data = {"name": "bare", "images": "images/*.png", "split": {"by": "\\d+$", "val": ["0", "1"]}}
-    recipe = write_recipe(
-        teacher.parent, "bare", data=[data], network={"initial": "teacher"}, loss={"name": "cross_entropy"},
-        teacher={"models": ["teacher"]}, publish={"calibrate": True}, fit={"monitor": "last"},
-    )  # fmt: skip
-    given = open_part(load_recipe(recipe), "train").batch(0, 0)
-    assert (given.targets == 255).all()
-    learnt = lessons(load_recipe(recipe))(given, np.random.default_rng(1))
-    assert ((learnt > 0) & (learnt < 1)).all()
-    (done,) = train(recipe, teacher.parent / "bare")
-    before, after = (find_bundle(teacher.parent / name) for name in ("teacher", "bare"))
-    assert done.scores == {"val": []}
-    assert after.card.thresholds == before.card.thresholds
-    pairs = zip(before.load_keras().get_weights(), after.load_keras().get_weights(), strict=True)
-    assert any((old != new).any() for old, new in pairs)
-
-
-def test_images_without_labels_need_a_teacher_and_labels_a_file(tmp_path):
-    bare = {"name": "bare", "images": "images/*.png", "split": {"part": "train"}}
-    with pytest.raises(
-        RecipeError, match="data bare has no masks, polygons or points, nor is there a teacher"
-    ):
-        load_recipe(write_recipe(tmp_path, data=[bare]))
-    meant = bare | {"labels": {"1": "roof"}}
-    with pytest.raises(RecipeError, match="data bare has no masks, polygons or points; give one of them"):
-        load_recipe(write_recipe(tmp_path, data=[meant], teacher={"models": ["teacher"]}))
 
 
 def test_a_softmax_network_has_no_teacher(tmp_path):
