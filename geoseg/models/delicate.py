@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from geoseg.models.encoders import MOBILENET_V2_FEATURES
+from geoseg.models.pretrained import PRETRAINED
 
-# MobileNetV2's narrow outputs without activation: in bfloat16 a mask pixel in a hundred changes, and a tenth
-# as many when all down to this layer stays in float32. To stride 4 is too little, to 16 hardly better.
-LAST_OF_ENCODER = MOBILENET_V2_FEATURES[8]
+# Narrow outputs without activation: in bfloat16 a mask pixel in a hundred changes, and a tenth as many when
+# all down to one of these layers stays in float32. To stride 4 is too little, to 16 hardly better.
+LAST_IN_FLOAT32 = {encoder.ends[8] for encoder in PRETRAINED.values()}
 
 # Reads the encoder's features of stride 2, the largest of all: to round them to bfloat16 takes longer than to
 # narrow them first.
@@ -19,16 +19,17 @@ LARGEST_LATERAL = "lateral_1"
 def delicate_layers(model: keras.Model) -> set[str]:
     """Names of the layers that stay in float32 where the others multiply in bfloat16.
 
-    A MobileNetV2 encoder down to stride 8, the lateral connection at its stride 2, and the end of a network
+    A pre-trained encoder down to stride 8, the lateral connection at its stride 2, and the end of a network
     that has one: from the last convolution wider than a pixel on, since nothing after it evens its rounding
     out. Plain encoders have none. `benchmarks/RESULTS.md` has what each is worth.
 
     Args:
         model: any network of ours; of several outputs the last.
     """
-    if not any(layer.name == LAST_OF_ENCODER for layer in model.layers):
+    found = [layer for layer in model.layers if layer.name in LAST_IN_FLOAT32]
+    if not found:
         return set()
-    encoder = keras.Model(model.inputs, model.get_layer(LAST_OF_ENCODER).output)
+    encoder = keras.Model(model.inputs, found[0].output)
     chain = keras.Model(model.inputs, model.outputs[-1]).layers
     last = max(place for place, layer in enumerate(chain) if _sees_neighbours(layer))
     largest = [layer for layer in chain if layer.name.startswith(LARGEST_LATERAL)]

@@ -12,7 +12,7 @@ import keras
 
 from geoseg.errors import ModelError
 from geoseg.models.blocks import head, image_input
-from geoseg.models.encoders import mobilenet_v2
+from geoseg.models.pretrained import pretrained
 from geoseg.models.unet import decode
 
 _STRIDES = (16, 8, 4, 2, 1)
@@ -38,7 +38,7 @@ def build_mobilenet_unet(
 
     Args:
         bands: input bands; pixel values are 0…255 in any numeric type. How pre-trained weights are fitted
-            to other than 3 bands is told at `encoders.mobilenet_v2`.
+            to other than 3 bands is told at `pretrained.pretrained`.
         classes: output channels.
         activation: "sigmoid" for independent classes, "softmax" for classes that exclude each other.
         patch_size: height and width in px, a multiple of 32; None takes any multiple.
@@ -63,7 +63,7 @@ def build_mobilenet_unet(
         raise ModelError(f"decoder needs 4 or 5 numbers of filters, got {tuple(decoder)}")
     image, x = image_input(bands, patch_size, 32)
     stem = decoder[4] if len(decoder) == 5 else 0
-    features = mobilenet_v2(x, alpha=alpha, weights=weights, freeze_batch_norm=freeze_batch_norm, stem=stem)
+    features = pretrained(x, alpha=alpha, weights=weights, freeze_batch_norm=freeze_batch_norm, stem=stem)
     if freeze_encoder:
         for layer in keras.Model(image, features[32]).layers:
             layer.trainable = False

@@ -47,19 +47,20 @@ def build_unet(
         patch_size: height and width in px, a multiple of the stride; None takes any multiple.
         width: filters at full resolution; each level doubles them.
         depth: number of times the resolution is halved, so the stride is 2**depth; None means 4, or 5 with
-            MobileNetV2 (and at most 5).
+            a pre-trained encoder (and at most 5).
         dropout: share of values dropped in training at the start of each block but the first, 0…1.
         batch_norm: normalize after each convolution of the blocks.
         up: "nearest" repeats pixels, "transpose" is a transposed convolution of stride 2.
         up_kernel: kernel size of the transposed convolution in px.
-        encoder: "plain" convolutions, "mobilenet_v2", or "mobilenet_v2_short" without its last block.
-        alpha: width multiplier of MobileNetV2.
-        weights: of MobileNetV2: None, "imagenet" or the path of a .h5 file.
+        encoder: "plain" convolutions, "mobilenet_v2" or "efficientnet_lite0"; with "_short" behind its name
+            one that lacks the last blocks.
+        alpha: width multiplier of the last two.
+        weights: of the last two: None, "imagenet" (MobileNetV2 only) or the path of a .h5 file.
         freeze_batch_norm: keep the batch normalization of pre-trained weights as it is.
         full_resolution: False ends the decoder at half resolution and doubles the logits: several times
             cheaper, with softer outlines.
         lateral: narrow encoder features that are wider than the decoder there, `width` times the stride,
-            by 1×1 convolutions: most of the multiplications beside MobileNetV2 are saved.
+            by 1×1 convolutions: most of the multiplications beside such an encoder are saved.
         name: name of the model.
 
     Returns:

@@ -8,6 +8,7 @@ import numpy as np
 from geoseg.models import build_mobilenet_unet, build_segnet, build_unet, build_unetpp
 
 MOBILENET = {"encoder": "mobilenet_v2", "alpha": 0.1, "width": 2}
+SHORT = {"alpha": 0.1, "width": 2, "full_resolution": False, "lateral": True}
 
 NETWORKS = {
     "unet": partial(build_unet, width=2),
@@ -15,9 +16,8 @@ NETWORKS = {
     "unet-mobilenet": partial(build_unet, **MOBILENET),
     "unetpp": partial(build_unetpp, width=2),
     "unetpp-mobilenet": partial(build_unetpp, **MOBILENET, full_resolution=False),
-    "unetpp-mobilenet-short": partial(
-        build_unetpp, encoder="mobilenet_v2_short", alpha=0.1, width=2, full_resolution=False, lateral=True
-    ),
+    "unetpp-mobilenet-short": partial(build_unetpp, encoder="mobilenet_v2_short", **SHORT),
+    "unetpp-efficientnet": partial(build_unetpp, encoder="efficientnet_lite0_short", **SHORT),
     "segnet": partial(build_segnet, width=2),
     "mobilenet_unet": partial(build_mobilenet_unet, alpha=0.1, decoder=(8, 4, 4, 2)),
 }
@@ -49,7 +49,8 @@ def averaging(model):
     """Make every convolution a mean, so that influences are positive and cannot cancel."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.DepthwiseConv2D):
-            layer.set_weights([np.full(layer.kernel.shape, 1 / 9)])
+            height, width = layer.kernel_size
+            layer.set_weights([np.full(layer.kernel.shape, 1 / (height * width))])
         elif isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
             kernel, *bias = layer.get_weights()
             count = kernel[0, 0].size / layer.filters * 3

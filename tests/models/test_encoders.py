@@ -7,9 +7,9 @@ from networks import forward
 
 from geoseg.errors import ModelError
 from geoseg.models import build_mobilenet_unet, build_unet, build_unetpp
-from geoseg.models.encoders import MOBILENET_V2_FEATURES, mobilenet_v2, plain
+from geoseg.models.encoders import plain
 from geoseg.models.footprint import footprint
-from geoseg.models.pretrained import adapt_bands
+from geoseg.models.pretrained import PRETRAINED, adapt_bands, pretrained
 
 SMALL = {"alpha": 0.35, "decoder": (4, 4, 4, 4)}
 WEIGHTS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "encoder_weights"
@@ -19,7 +19,7 @@ with_light_weights = pytest.mark.skipif(not LIGHT.is_file(), reason=f"needs {LIG
 
 
 @pytest.fixture(scope="module")
-def pretrained(tmp_path_factory):
+def learnt(tmp_path_factory):
     """A weight file as Keras writes it, and the network that wrote it."""
     network = keras.applications.MobileNetV2((None, None, 3), alpha=0.35, include_top=False, weights=None)
     path = tmp_path_factory.mktemp("weights") / "encoder.weights.h5"
@@ -27,10 +27,11 @@ def pretrained(tmp_path_factory):
     return path, network
 
 
-def test_each_feature_has_the_stride_of_its_name():
+@pytest.mark.parametrize("encoder", PRETRAINED)
+def test_each_feature_has_the_stride_of_its_name(encoder):
     image = keras.Input((None, None, 3))
-    features = mobilenet_v2(image, alpha=0.1)
-    for stride, name in MOBILENET_V2_FEATURES.items():
+    features = pretrained(image, encoder, alpha=0.1)
+    for stride, name in PRETRAINED[encoder].ends.items():
         feature = features[stride]
         assert feature._keras_history.operation.name == name
         assert footprint(keras.Model(image, feature)).stride == stride
@@ -69,8 +70,8 @@ def test_lateral_connections_leave_a_plain_encoder_alone():
     assert build_unet(width=2, lateral=True).count_params() == build_unet(width=2).count_params()
 
 
-def test_weights_from_a_file(pretrained):
-    path, network = pretrained
+def test_weights_from_a_file(learnt):
+    path, network = learnt
     model = build_mobilenet_unet(**SMALL, weights=path)
     for name in ("Conv1", "block_6_depthwise", "block_16_project_BN"):
         for ours, theirs in zip(model.get_layer(name).weights, network.get_layer(name).weights, strict=True):
@@ -78,12 +79,12 @@ def test_weights_from_a_file(pretrained):
 
 
 @pytest.mark.parametrize("bands", [1, 5])
-def test_other_bands_answer_to_grey_as_rgb_does(bands, pretrained):
-    path, network = pretrained
+def test_other_bands_answer_to_grey_as_rgb_does(bands, learnt):
+    path, network = learnt
     grey = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 1))
     image = keras.Input((None, None, bands))
-    ours = keras.Model(image, mobilenet_v2(image, alpha=0.35, weights=path)[4])
-    rgb = keras.Model(network.input, network.get_layer(MOBILENET_V2_FEATURES[4]).output)
+    ours = keras.Model(image, pretrained(image, alpha=0.35, weights=path)[4])
+    rgb = keras.Model(network.input, network.get_layer(PRETRAINED["mobilenet_v2"].ends[4]).output)
     results = [forward(model, np.repeat(grey, n, axis=-1)) for model, n in ((ours, bands), (rgb, 3))]
     np.testing.assert_allclose(*results, atol=1e-4)
 
@@ -96,8 +97,8 @@ def test_extra_bands_keep_red_green_and_blue():
 
 
 @pytest.mark.parametrize("freeze", [True, False])
-def test_frozen_batch_norm_stays_as_it_is_in_training(freeze, pretrained, tmp_path):
-    model = build_mobilenet_unet(**SMALL, weights=pretrained[0], freeze_batch_norm=freeze)
+def test_frozen_batch_norm_stays_as_it_is_in_training(freeze, learnt, tmp_path):
+    model = build_mobilenet_unet(**SMALL, weights=learnt[0], freeze_batch_norm=freeze)
     model.save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
     norm, kernel = model.get_layer("block_3_expand_BN"), model.get_layer("block_3_expand").kernel
@@ -114,8 +115,8 @@ def test_random_batch_norm_is_never_frozen():
     assert build_mobilenet_unet(**SMALL).get_layer("bn_Conv1").trainable
 
 
-def test_frozen_encoder_leaves_only_the_decoder_trainable(pretrained):
-    model = build_mobilenet_unet(**SMALL, weights=pretrained[0], freeze_encoder=True)
+def test_frozen_encoder_leaves_only_the_decoder_trainable(learnt):
+    model = build_mobilenet_unet(**SMALL, weights=learnt[0], freeze_encoder=True)
     trainable = {layer.name for layer in model.layers if layer.trainable_weights}
     assert all(name.startswith(("x_", "probabilities")) for name in trainable)
     assert "x_1_4_conv" in trainable
@@ -138,11 +139,11 @@ def test_full_width_weights_load():
     assert np.isfinite(forward(model, np.zeros((1, 32, 32, 3)))).all()
 
 
-def test_missing_and_unfitting_files_are_named(pretrained, tmp_path):
+def test_missing_and_unfitting_files_are_named(learnt, tmp_path):
     with pytest.raises(ModelError, match=r"no encoder weights at .*none\.h5; pass an existing \.h5 file"):
         build_mobilenet_unet(weights=tmp_path / "none.h5")
-    with pytest.raises(ModelError, match=r"does not fit MobileNetV2 of alpha 0\.5 without top") as caught:
-        build_mobilenet_unet(alpha=0.5, weights=pretrained[0])
+    with pytest.raises(ModelError, match=r"does not fit mobilenet.* of alpha 0\.5 without top") as caught:
+        build_mobilenet_unet(alpha=0.5, weights=learnt[0])
     assert "\n" not in str(caught.value)
 
 

@@ -17,6 +17,7 @@ EXPECTED = {
     "unetpp": Footprint(stride=16, halo=96, receptive_field=204),
     "unetpp-mobilenet": Footprint(stride=32, halo=320, receptive_field=619),
     "unetpp-mobilenet-short": Footprint(stride=32, halo=288, receptive_field=555),
+    "unetpp-efficientnet": Footprint(stride=32, halo=352, receptive_field=659),
     "segnet": Footprint(stride=32, halo=192, receptive_field=404),
     "mobilenet_unet": Footprint(stride=32, halo=320, receptive_field=619),
 }

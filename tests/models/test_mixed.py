@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 from networks import NETWORKS, STRIDES, forward, ready
 
-from geoseg.models.delicate import LARGEST_LATERAL, LAST_OF_ENCODER
+from geoseg.models.delicate import LARGEST_LATERAL, LAST_IN_FLOAT32
 from geoseg.models.mixed import in_bfloat16
 
 MOST = dict.fromkeys(NETWORKS, 0.02) | {"segnet": 0.1}  # rounding moves the place of a maximum there
@@ -38,11 +38,12 @@ def test_decoders_compute_in_bfloat16_and_delicate_layers_in_float32(pair):
     _, copy, name = pair
     kinds = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D)
     found = {layer.name: layer.compute_dtype for layer in copy.layers if isinstance(layer, kinds)}
-    wanted = ("Conv1", "expanded_conv", "block_1_", "block_5_", LARGEST_LATERAL)
+    wanted = ("Conv1", "expanded_conv", "block_1_", "block_5_", "stem", "stage_3_", LARGEST_LATERAL)
     early = {conv for conv in found if conv.startswith(wanted)}
     assert {found[conv] for conv in early} <= {"float32"}
-    assert bool(early) == any(layer.name == LAST_OF_ENCODER for layer in copy.layers) == ("mobilenet" in name)
-    encoder = ("Conv", "expanded_conv", "block_", LARGEST_LATERAL)
+    learnt = any(kind in name for kind in ("mobilenet", "efficientnet"))
+    assert bool(early) == any(layer.name in LAST_IN_FLOAT32 for layer in copy.layers) == learnt
+    encoder = ("Conv", "expanded_conv", "block_", "stem", "stage_", LARGEST_LATERAL)
     late = [conv for conv in found if not conv.startswith(encoder)]
     end = late.index("probabilities_logits") - 1 if early else len(late)
     assert {found[conv] for conv in late[:end]} == {"bfloat16"}

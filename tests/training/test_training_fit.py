@@ -11,6 +11,7 @@ from tiny_recipes import write_recipe
 
 from geoseg.errors import GridError, ModelError, RecipeError
 from geoseg.models.encoders import encoder_layers
+from geoseg.models.pretrained import PRETRAINED
 from geoseg.models.registry import build
 from geoseg.recipe.recipe import load_recipe
 from geoseg.training.average import EVERY, Average
@@ -142,9 +143,9 @@ def test_encoders_are_known_by_their_features():
     inner = {layer.name for layer in encoder_layers(build("unetpp", width=2, depth=2))}
     assert {"x_0_0", "x_1_0", "x_2_0"} < inner
     assert not {name for name in inner if name.startswith(("x_0_1", "x_1_1", "probabilities"))}
-    for encoder, end in (("mobilenet_v2", "block_16_project_BN"), ("mobilenet_v2_short", "block_15_add")):
+    for encoder, kind in PRETRAINED.items():
         inner = {layer.name for layer in encoder_layers(build("unet", width=2, encoder=encoder, alpha=0.1))}
-        assert end in inner
+        assert set(kind.ends.values()) < inner
         assert "x_0_0" not in inner
     assert "encoder_1_2" in {
         layer.name for layer in encoder_layers(build("segnet", width=2, convolutions=[1, 2]))
