@@ -17,24 +17,20 @@ trained() {  # VARIANT
     [ -d $made/"$1" ] || geoseg -v train $recipe --variant "$1" -o $made/"$1"
 }
 
-labelled_by() {  # TEACHER FOLDER: what it is sure of, where the labels say nothing
+labelled_by() {  # TEACHER FOLDER METRES: what it is sure of, where the labels say nothing; NAIP's pixels
     [ -d $made/"$2" ] || python pipelines/pseudo_labels.py $recipe $made/"$1" $made/"$2" \
-        banepa=0.3 kampala=0.3 accra=0.3 naip=0.6 --distrust accra \
+        banepa=0.3 kampala=0.3 accra=0.3 naip="$3" --distrust accra \
         --only naip=pipelines/recipes/buildings_trees_naip.txt --points naip=tree,trees_naip/points.csv \
         --places naip=pipelines/recipes/buildings_trees_naip_places.csv
 }
 
-roofs_of_dubai() {  # its labels draw a line around many villas; a network that never saw them finds roofs inside
-    [ -d $made/pseudo_dubai ] || python pipelines/pseudo_labels.py $recipe $made/s_first_without_dubai \
-        $made/pseudo_dubai dubai=0.4 --blocks dubai
+roofs_of_dubai() {  # NETWORK FOLDER: Dubai's labels draw a line around many villas; the network finds roofs inside
+    [ -d $made/"$2" ] || python pipelines/pseudo_labels.py $recipe $made/"$1" $made/"$2" dubai=0.4 --blocks dubai
 }
 
-left_out() {  # CITY METRES: what networks that never saw the city are worth there
-    for twin in m s; do
-        trained ${twin}_without_"$1"
-        python benchmarks/accuracy.py $recipe $made/${twin}_without_"$1" --sets "$1" --res "$2" --patch-size 512 \
-            --threshold 0.4 0.4 --json $made/${twin}_without_"$1".json
-    done
+left_out() {  # VARIANT CITY METRES: what a network that never saw the city is worth there
+    python benchmarks/accuracy.py $recipe $made/"$1" --sets "$2" --res "$3" --patch-size 512 --threshold 0.4 0.4 \
+        --json $made/"${1%%_*}_never_$2.json"
 }
 
 bundled() {  # VARIANT NAME TREE TARGET [OPTION ...]
@@ -46,30 +42,35 @@ packaged() {  # VARIANT NAME TREE LIMIT: what it is worth as it is shipped, then
     python benchmarks/accuracy.py $recipe $made/"$2" --json $made/"$1"_test.json
     python benchmarks/accuracy.py benchmarks/naip_roofs.toml $made/"$2" --json $made/"$1"_roofs.json
     bundled "$1" "$2" "$3" geoseg/bundles/"$2" --scores "$made/$1_test.json=$held" "$made/$1_roofs.json=$roofs" \
-        $made/"$1"_without_{banepa,accra,kampala,dubai}.json="$never" --limit "$4" --scenes $real
+        $made/"$1"_never_{banepa,accra,kampala,dubai}.json="$never" --limit "$4" --scenes $real
 }
 
 [ -d $made/synth ] || { scenes suburb 100 20; scenes town 200 20; scenes rural 300 8; }
 trained teacher
-labelled_by teacher pseudo
+labelled_by teacher pseudo 0.6
 trained m_first
 trained m_second
 trained m_third
-labelled_by m_third pseudo_m
+labelled_by m_third pseudo_m 0.6
 trained s_first
 trained s_second
 trained s_third
-for city in banepa accra kampala dubai; do trained s_first_without_$city; done
-roofs_of_dubai
+trained s_first_without_dubai
+roofs_of_dubai s_first_without_dubai pseudo_dubai
 trained s_fourth
-trained s
+trained s_fifth
 trained m
-for city in banepa accra kampala; do trained s_second_without_$city; done
-left_out banepa 0.3
-left_out accra 0.3
-left_out kampala 0.3
-left_out dubai 0.4
-trained unet_without_kampala
+labelled_by m pseudo_again 0.4
+roofs_of_dubai s_fifth pseudo_dubai_again
+[ -f $made/efficientnet_lite0.weights.h5 ] || python pipelines/encoder_weights.py $made/efficientnet_lite0.weights.h5
+trained s_anew
+trained s
+for twin in {m_without_{banepa,accra,kampala,dubai},s_without_{accra_and_kampala,banepa_and_dubai}}; do trained $twin; done
+for city in banepa accra kampala; do left_out m_without_$city $city 0.3; done
+for city in accra kampala; do left_out s_without_accra_and_kampala $city 0.3; done
+left_out s_without_banepa_and_dubai banepa 0.3
+for twin in {m_without,s_without_banepa_and}; do left_out ${twin}_dubai dubai 0.4; done
+for twin in s_first unet; do trained ${twin}_without_kampala; done
 for twin in s_first unet; do
     python benchmarks/accuracy.py $recipe $made/${twin}_without_kampala --res 0.3 --patch-size 512 \
         --threshold 0.4 0.4 --json $made/${twin}_without_kampala_all.json

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,11 @@ def in_layers(tensors: Mapping[str, Any]) -> Iterator[list[NDArray[np.float32]]]
             ]
 
 
-def main() -> None:
-    """Download, convert and write."""
+def main(arguments: Sequence[str]) -> None:
+    """Write the file."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("target", type=Path, help="a .weights.h5 file")
-    target = parser.parse_args().target
+    target = parser.parse_args(arguments).target
     network = build_efficientnet_lite0(keras.Input((None, None, 3)))
     holders = [layer for layer in network.layers if layer.weights]
     for layer, values in zip(holders, in_layers(downloaded()), strict=True):
@@ -71,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
