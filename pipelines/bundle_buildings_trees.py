@@ -52,8 +52,11 @@ ATTRIBUTION = (
     "OpenStreetMap contributors, ODbL",
     "Humans in the Loop and Mohammed bin Rashid Space Centre, CC0",
     "J. Ventura et al. 2024, Urban Tree Detection Data, CC BY 4.0",
-    "MobileNetV2 ImageNet weights, Google and Keras Applications, Apache-2.0",
 )
+ENCODERS = {
+    "mobilenet_v2": "MobileNetV2 ImageNet weights, Google and Keras Applications, Apache-2.0",
+    "efficientnet_lite0": "EfficientNet-Lite0 ImageNet weights, Google and ML Illustrated, Apache-2.0",
+}
 LIMITS = (
     "Parked buses and cars and bright ground (sand, sports grounds, lots) are sometimes marked as building.",
     "Courtyards and narrow lanes between roofs are closed.",
@@ -67,11 +70,16 @@ KEPT = ("set", "class", "tiles", "iou", "iou_low", "iou_high", "precision", "rec
 def described(card: Card, given: argparse.Namespace) -> Card:
     """The card of a trained bundle with what only people know."""
     return replace(
-        card, name=given.name, summary=given.summary, licence="CC-BY-4.0", attribution=ATTRIBUTION,
-        training=TRAINING, scores=tuple(scores_of(given.scores)), limits=(*LIMITS, *given.limit),
-        patch_size=given.patch_size, overlap=given.overlap, pixel_sizes_m=tuple(given.pixel_sizes),
-        classes=cut_at(card, given.threshold),
+        card, name=given.name, summary=given.summary, licence="CC-BY-4.0",
+        attribution=(*ATTRIBUTION, *encoders(card)), training=TRAINING, scores=tuple(scores_of(given.scores)),
+        limits=(*LIMITS, *given.limit), patch_size=given.patch_size, overlap=given.overlap,
+        pixel_sizes_m=tuple(given.pixel_sizes), classes=cut_at(card, given.threshold),
     )  # fmt: skip
+
+
+def encoders(card: Card) -> Iterator[str]:
+    """Whom to credit for the weights that the network began with."""
+    return (credit for name, credit in ENCODERS.items() if name in card.architecture)
 
 
 def scores_of(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
