@@ -46,7 +46,7 @@ def build_unetpp(
         patch_size: height and width in px, a multiple of the stride; None takes any multiple.
         width: filters at full resolution; each level doubles them.
         depth: number of times the resolution is halved, so the stride is 2**depth; None means 4, or 5 with
-            a pre-trained encoder (and at most 5).
+            an encoder that is not plain (and at most 5).
         dropout: share of values dropped in training at the start of each block but the first, 0…1.
         batch_norm: normalize after each convolution of the blocks.
         up: "nearest" repeats pixels, "transpose" is a transposed convolution of stride 2.
@@ -54,8 +54,8 @@ def build_unetpp(
         deep_supervision: one head per column of the finest level; train all of them, then `prune`.
         encoder: "plain" convolutions, "mobilenet_v2" or "efficientnet_lite0"; with "_short" behind its name
             one that lacks the last blocks.
-        alpha: width multiplier of the last two.
-        weights: of the last two: None, "imagenet" (MobileNetV2 only) or the path of a .h5 file.
+        alpha: width multiplier of an encoder that is not plain.
+        weights: of such an encoder: None, "imagenet" (MobileNetV2 only) or the path of a .h5 file.
         freeze_batch_norm: keep the batch normalization of pre-trained weights as it is.
         full_resolution: False makes stride 2 the finest level and doubles the logits; there is then one
             column less.
