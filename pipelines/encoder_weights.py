@@ -52,10 +52,7 @@ def in_layers(tensors: Mapping[str, Any]) -> Iterator[list[NDArray[np.float32]]]
         if values.ndim == 4:  # to height, width, bands, filters; channel by channel: one filter of each
             yield [values.transpose(2, 3, 0, 1) if "depthwise" in layer else values.transpose(2, 3, 1, 0)]
         elif kind == "weight":
-            yield [
-                tensors[f"{layer}.{part}"].numpy()
-                for part in ("weight", "bias", "running_mean", "running_var")
-            ]
+            yield [tensors[f"{layer}.{part}"].numpy() for part in NORM]
 
 
 def main(arguments: Sequence[str]) -> None:

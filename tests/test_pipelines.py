@@ -101,6 +101,22 @@ def test_both_bundles_are_written_with_all_scores(calls):
         assert set(files) <= measured
 
 
+def test_weights_of_pytorch_find_their_layers():
+    script = SimpleNamespace(**runpy.run_path(str(ROOT / "pipelines/encoder_weights.py"), run_name="weights"))
+    rng = np.random.default_rng(0)
+    dense, depthwise, norm = rng.random((8, 3, 1, 1)), rng.random((8, 1, 5, 5)), rng.random((4, 8))
+    names = ("weight", "bias", "running_mean", "running_var")
+    held = {"_conv_stem.weight": dense}
+    held |= {f"_bn0.{name}": values for name, values in zip(names, norm, strict=True)}
+    held |= {"_bn0.num_batches_tracked": np.array(7), "_blocks.0._depthwise_conv.weight": depthwise}
+    held |= {"_conv_head.weight": dense, "_bn1.weight": norm[0], "_fc.weight": norm, "_fc.bias": norm[0]}
+    tensors = {name: SimpleNamespace(numpy=lambda values=values: values) for name, values in held.items()}
+    first, second, third = script.in_layers(tensors)
+    assert first[0].shape == (1, 1, 3, 8) and (first[0][0, 0] == dense[:, :, 0, 0].T).all()
+    assert (np.array(second) == norm).all()
+    assert third[0].shape == (5, 5, 8, 1) and (third[0][..., 0] == depthwise[:, 0].transpose(1, 2, 0)).all()
+
+
 @pytest.fixture(scope="module")
 def pseudo():
     script = str(ROOT / "pipelines/pseudo_labels.py")

@@ -7,8 +7,9 @@ from keras import layers
 
 from geoseg.models.pretrained import PRETRAINED
 
-# Narrow outputs without activation: in bfloat16 a mask pixel in a hundred changes, and a tenth as many when
-# all down to one of these layers stays in float32. To stride 4 is too little, to 16 hardly better.
+# Narrow outputs without activation: in bfloat16 a mask pixel in a hundred changes (on MobileNetV2), and a
+# tenth as many when all down to one of these layers stays in float32. To stride 4 is too little, to 16 hardly
+# better.
 LAST_IN_FLOAT32 = {encoder.ends[8] for encoder in PRETRAINED.values()}
 
 # Reads the encoder's features of stride 2, the largest of all: to round them to bfloat16 takes longer than to

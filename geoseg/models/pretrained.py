@@ -84,7 +84,7 @@ def pretrained(
     freeze_batch_norm: bool = True,
     stem: int = 0,
 ) -> dict[int, keras.KerasTensor]:
-    """MobileNetV2 or EfficientNet-Lite, optionally with weights learned on ImageNet.
+    """MobileNetV2 or EfficientNet-Lite0, optionally with weights learned on ImageNet.
 
     A pre-trained network's batch normalization keeps the statistics it was trained with
     (`freeze_batch_norm`): with Keras' momentum of 0.999 they would lag thousands of steps behind the
@@ -101,7 +101,7 @@ def pretrained(
         encoder: one of `PRETRAINED`.
         depth: deepest level, 1…5; the features reach to stride 2**depth.
         alpha: width multiplier; ImageNet weights exist for MobileNetV2 at 0.35, 0.5, 0.75, 1.0, 1.3 and 1.4,
-            for the others at 1.0.
+            for EfficientNet-Lite0 at 1.0.
         weights: None for random ones, "imagenet" for those of Keras (its cache, else a download), which has
             MobileNetV2 only, or the path of a .h5 file that holds the network without its top.
         freeze_batch_norm: keep pre-trained statistics, scales and offsets of batch normalization.

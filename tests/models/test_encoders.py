@@ -160,3 +160,8 @@ def test_imagenet_offline_says_where_it_looked(monkeypatch):
     assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match=r"no ImageNet weights for alpha 0\.1;"):
         build_mobilenet_unet(alpha=0.1, weights="imagenet")
+
+
+def test_keras_has_no_weights_of_efficientnet():
+    with pytest.raises(ModelError, match=r"of MobileNetV2 only; pass weights=PATH .*encoder_weights\.py"):
+        build_unet(encoder="efficientnet_lite0", alpha=0.1, width=2, weights="imagenet")
