@@ -13,7 +13,7 @@ from pathlib import Path
 
 from geoseg.core.window import Window
 from geoseg.errors import GridError
-from geoseg.geo.mosaic import BLOCK, STRIPE
+from geoseg.geo.strip_writer import BLOCK, STRIPE
 from geoseg.models.bundle import ONNX_FILE, Bundle
 from geoseg.runtime.choose import BATCH_PIXELS
 from geoseg.runtime.engine import Engine

@@ -16,7 +16,8 @@ from geoseg.core.mask import NODATA, classify, quantize
 from geoseg.core.stitch import Strip
 from geoseg.core.window import Window
 from geoseg.geo.geobox import GeoBox
-from geoseg.geo.mosaic import RasterSpec, StripWriter, cog
+from geoseg.geo.mosaic import cog
+from geoseg.geo.strip_writer import RasterSpec, StripWriter
 from geoseg.jobs import SceneJob
 from geoseg.models.bundle import Bundle
 from geoseg.runtime.engine import Engine

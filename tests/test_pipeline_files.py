@@ -8,7 +8,6 @@ import rasterio
 from affine import Affine
 from conftest import NORTH_UP, UTM, corner_points, write_raster
 
-import geoseg.geo.mosaic
 import geoseg.memory
 from geoseg import api
 from geoseg.core.window import Window
@@ -213,7 +212,6 @@ def test_bounds_give_the_same_bytes_as_that_window_of_the_whole(wide, loaded, tm
 def test_stripes_of_columns_give_the_same_bytes(wide, loaded, tmp_path, monkeypatch, step):
     scene, mask, chances = wide
     monkeypatch.setattr(geoseg.memory, "STRIPE", step)
-    monkeypatch.setattr(geoseg.geo.mosaic, "STRIPE", step)
     per_column = geoseg.memory.column_bytes(loaded.settings, loaded.engine.classes)
     limit = geoseg.memory.ENGINE_BYTES + per_column * (step + 3)
     cut = geoseg.memory.stripes(Window(0, 0, 410, 900), loaded.settings, loaded.engine.classes, limit)

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from conftest import NORTH_UP, UTM, corner_points, write_raster
 from rasterio.features import rasterize
 
-import geoseg.geo.mosaic
 import geoseg.memory
 import geoseg.outputs
 import geoseg.polygons
@@ -213,7 +212,6 @@ def town(suburb, tmp_path_factory):
 def narrow(monkeypatch, ready, step=128):
     """The memory limit that cuts scenes into stripes of `step` columns."""
     monkeypatch.setattr(geoseg.memory, "STRIPE", step)
-    monkeypatch.setattr(geoseg.geo.mosaic, "STRIPE", step)
     return geoseg.memory.ENGINE_BYTES + geoseg.memory.column_bytes(ready.settings, 3) * (step + 3)
 
 

@@ -25,7 +25,8 @@ from geoseg.core.window import Window
 from geoseg.errors import SceneError
 from geoseg.geo.gdal import open_raster, session, translated
 from geoseg.geo.geobox import GeoBox
-from geoseg.geo.mosaic import BLOCK, cog
+from geoseg.geo.mosaic import cog
+from geoseg.geo.strip_writer import BLOCK
 from geoseg.jobs import SceneJob, open_job
 from geoseg.models.bundle import Bundle
 from geoseg.outputs import Files, Tags, grid_tags, mask_output, probability_output

@@ -12,7 +12,8 @@ from geoseg.errors import OutputError
 from geoseg.evaluation.compare import Labels
 from geoseg.evaluation.result import Evaluation
 from geoseg.geo.geobox import GeoBox
-from geoseg.geo.mosaic import RasterSpec, cog
+from geoseg.geo.mosaic import cog
+from geoseg.geo.strip_writer import RasterSpec
 from geoseg.report.confusion import draw_confusion
 from geoseg.report.errormap import COLORS, MEANINGS, draw_errormap
 from geoseg.staging import check_absent, staged

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from geoseg.models.pretrained import PRETRAINED
+from geoseg.models.backbones import PRETRAINED
 
 # Narrow outputs without activation: in bfloat16 a mask pixel in a hundred changes (on MobileNetV2), and a
 # tenth as many when all down to one of these layers stays in float32. To stride 4 is too little, to 16 hardly

@@ -9,8 +9,9 @@ import keras
 from keras import layers
 
 from geoseg.errors import ModelError
+from geoseg.models.backbones import PRETRAINED
 from geoseg.models.blocks import conv, conv_block
-from geoseg.models.pretrained import PRETRAINED, pretrained
+from geoseg.models.pretrained import pretrained
 
 # Deepest level of each encoder: its coarsest features have stride 2**depth.
 DEPTHS = {"plain": 4} | dict.fromkeys(PRETRAINED, 5)

@@ -19,9 +19,9 @@ from rio_cogeo.cogeo import cog_validate
 
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
-from geoseg.geo import mosaic
 from geoseg.geo.geobox import GeoBox
-from geoseg.geo.mosaic import RasterSpec, cog
+from geoseg.geo.mosaic import cog
+from geoseg.geo.strip_writer import RasterSpec, pyramid
 
 UTM = CRS.from_epsg(32611)
 COLORS = {0: (0, 0, 0, 0), 1: (228, 87, 46, 255), 2: (46, 158, 79, 255), 255: (0, 0, 0, 0)}
@@ -162,8 +162,7 @@ def test_gdal_itself_finds_the_category_names(tmp_path):
 
 
 @pytest.mark.parametrize("step", [64, 256])
-def test_stripes_of_columns_give_the_same_bytes_as_whole_rows(tmp_path, monkeypatch, step):
-    monkeypatch.setattr(mosaic, "STRIPE", step)
+def test_stripes_of_columns_give_the_same_bytes_as_whole_rows(tmp_path, step):
     truth = classes((700, 1025))
     whole = put(tmp_path / "a.tif", mask_spec((700, 1025)), truth)
     parts = put(tmp_path / "b.tif", mask_spec((700, 1025)), truth, columns=range(step, 1025, step))
@@ -249,7 +248,8 @@ from affine import Affine
 from geoseg.core.window import Window
 from geoseg.errors import OutputError
 from geoseg.geo.geobox import GeoBox
-from geoseg.geo.mosaic import RasterSpec, cog
+from geoseg.geo.mosaic import cog
+from geoseg.geo.strip_writer import RasterSpec
 
 spec = RasterSpec(GeoBox((60, 70), Affine(2, 0, 0, 0, -2, 0)), ("class",), options={"blocksize": sys.argv[2]})
 try:
@@ -305,5 +305,5 @@ def test_a_folder_that_is_not_there_is_an_output_error(tmp_path):
 
 
 def test_only_as_many_overviews_as_it_takes_to_fit_one_block():
-    counts = {n: len(mosaic.pyramid(mask_spec((n, 3)))) for n in (1, 512, 513, 1024, 1025, 4097)}
+    counts = {n: len(pyramid(mask_spec((n, 3)))) for n in (1, 512, 513, 1024, 1025, 4097)}
     assert counts == {1: 1, 512: 1, 513: 2, 1024: 2, 1025: 3, 4097: 5}

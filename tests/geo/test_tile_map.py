@@ -23,7 +23,8 @@ from geoseg.core.window import Window
 from geoseg.errors import OutputError, SceneError
 from geoseg.geo import tile_map
 from geoseg.geo.geobox import GeoBox
-from geoseg.geo.mosaic import RasterSpec, cog
+from geoseg.geo.mosaic import cog
+from geoseg.geo.strip_writer import RasterSpec
 from geoseg.geo.tile_grid import HALF, TileRange
 from geoseg.geo.tile_map import write_tile_map
 

@@ -7,9 +7,10 @@ from networks import forward
 
 from geoseg.errors import ModelError
 from geoseg.models import build_mobilenet_unet, build_unet, build_unetpp
+from geoseg.models.backbones import PRETRAINED
 from geoseg.models.encoders import plain
 from geoseg.models.footprint import footprint
-from geoseg.models.pretrained import PRETRAINED, adapt_bands, pretrained
+from geoseg.models.pretrained import adapt_bands, pretrained
 
 SMALL = {"alpha": 0.35, "decoder": (4, 4, 4, 4)}
 WEIGHTS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "encoder_weights"

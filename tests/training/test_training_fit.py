@@ -10,8 +10,8 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 from tiny_recipes import write_recipe
 
 from geoseg.errors import GridError, ModelError, RecipeError
+from geoseg.models.backbones import PRETRAINED
 from geoseg.models.encoders import encoder_layers
-from geoseg.models.pretrained import PRETRAINED
 from geoseg.models.registry import build
 from geoseg.recipe.recipe import load_recipe
 from geoseg.training.average import EVERY, Average
