@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-import geoseg
 from geoseg.core.mask import NODATA, classify, quantize
 from geoseg.core.stitch import Strip
 from geoseg.core.window import Window
@@ -20,7 +19,7 @@ from geoseg.geo.mosaic import cog
 from geoseg.geo.strip_writer import RasterSpec, StripWriter
 from geoseg.jobs import SceneJob
 from geoseg.models.bundle import Bundle
-from geoseg.runtime.engine import Engine
+from geoseg.provenance import Tags, model_tags
 from geoseg.settings import Settings
 from geoseg.vector import ogr  # noqa: F401 - before TensorFlow, if it is not too late
 from geoseg.vector.source_classes import ClassBand, chosen
@@ -30,7 +29,6 @@ from geoseg.vector.source_stream import StreamSource
 Encoder = Callable[[Strip], NDArray[Any]]
 Output = tuple[RasterSpec, Encoder]
 Append = Callable[[Strip], list[NDArray[Any]]]
-Tags = Mapping[str, str]
 
 
 def mask_output(
@@ -43,7 +41,7 @@ def mask_output(
         value: spec.rgba for value, spec in enumerate(card.classes, 1)
     }
     spec = RasterSpec(box, ("class",), overviews="mode", colors=colors, categories=names,
-                      tags=_tags(bundle, settings, made_by), options=options)  # fmt: skip
+                      tags=model_tags(bundle, settings, made_by), options=options)  # fmt: skip
     return spec, lambda strip: classify(
         strip.probabilities, strip.valid, settings.thresholds, card.activation
     )
@@ -59,7 +57,9 @@ def probability_output(
 ) -> Output:
     """One band per class: round(254·p) with 255 for nodata, or float32 with NaN."""
     names = tuple(spec.name for spec in bundle.card.classes)
-    tags = _tags(bundle, settings, made_by) | {"GEOSEG_THRESHOLDS": " ".join(map(str, settings.thresholds))}
+    tags = model_tags(bundle, settings, made_by) | {
+        "GEOSEG_THRESHOLDS": " ".join(map(str, settings.thresholds))
+    }
     if dtype == "float32":
         spec = RasterSpec(box, names, "float32", float("nan"), tags=tags, options=options)
         return spec, lambda strip: np.where(
@@ -194,37 +194,3 @@ class Files:
 
 def _ignore(pixels: NDArray[Any]) -> None:
     """Take pixels that nobody wants."""
-
-
-def engine_tags(engine: Engine) -> dict[str, str]:
-    """What ran the network, and in which precision: other ones give other last digits."""
-    return {"GEOSEG_ENGINE": engine.name, "GEOSEG_PRECISION": engine.precision}
-
-
-def grid_tags(settings: Settings, scene_shape: tuple[int, int], area: Window) -> dict[str, str]:
-    """Where the patches lay: what it takes to look for their seams."""
-    grid = settings.grid(scene_shape)
-    return {
-        "GEOSEG_STITCH": settings.stitch,
-        "GEOSEG_PATCH_SIZE": str(grid.size),
-        "GEOSEG_OVERLAP": str(grid.overlap),
-        "GEOSEG_STRIDE": str(grid.stride),
-        "GEOSEG_GRID_ORIGIN": f"{-area.row} {-area.col}",
-    }
-
-
-def _tags(bundle: Bundle, settings: Settings, made_by: Tags) -> dict[str, str]:
-    """Provenance that travels with the file."""
-    return {
-        "GEOSEG_VERSION": geoseg.__version__,
-        "GEOSEG_MODEL": bundle.card.name,
-        "GEOSEG_MODEL_LEVEL": "" if bundle.level is None else f"L{bundle.level}",
-        "GEOSEG_MODEL_SHA256": " ".join(bundle.card.files.values()),
-        "GEOSEG_OPTIONS": settings.digest,
-        "GEOSEG_CLASSES": " ".join(spec.name for spec in bundle.card.classes),
-        "GEOSEG_COLORS": " ".join(spec.color for spec in bundle.card.classes),
-        "GEOSEG_PROFILES": " ".join(spec.profile for spec in bundle.card.classes),
-        "GEOSEG_ACTIVATION": bundle.card.activation,
-        "GEOSEG_ATTRIBUTION": "; ".join(bundle.card.attribution),
-        **made_by,
-    }

@@ -23,8 +23,9 @@ from geoseg.geo.gdal import session
 from geoseg.jobs import SceneJob, open_job, planned
 from geoseg.memory import peak, share
 from geoseg.models.bundle import Bundle
-from geoseg.outputs import Files, engine_tags, grid_tags
+from geoseg.outputs import Files
 from geoseg.pipeline import Stages, segment
+from geoseg.provenance import engine_tags, grid_tags
 from geoseg.runtime.engine import Engine
 from geoseg.runtime.tta import augmented
 from geoseg.settings import Settings

@@ -17,8 +17,8 @@ ROWS = [
     {"core"},
     {"geo", "vector", "models"},
     {"runtime", "recipe", "settings"},
-    {"training", "evaluation", "pipeline", "memory", "outputs", "jobs", "polygons", "prediction", "survey",
-     "halo", "calibration", "beside", "report", "synth"},
+    {"training", "evaluation", "pipeline", "memory", "outputs", "jobs", "polygons", "prediction",
+     "provenance", "survey", "halo", "calibration", "beside", "report", "synth"},
     {"bulk", "api"},
     {"cli"},
 ]  # fmt: skip
@@ -57,6 +57,7 @@ LIBRARIES = {
     "outputs": {"numpy"},
     "jobs": set(),
     "prediction": {"numpy"},
+    "provenance": set(),
     "survey": {"numpy"},
     "halo": {"numpy"},
     "calibration": {"numpy"},

@@ -29,7 +29,8 @@ from geoseg.geo.mosaic import cog
 from geoseg.geo.strip_writer import BLOCK
 from geoseg.jobs import SceneJob, open_job
 from geoseg.models.bundle import Bundle
-from geoseg.outputs import Files, Tags, grid_tags, mask_output, probability_output
+from geoseg.outputs import Files, mask_output, probability_output
+from geoseg.provenance import Tags, grid_tags
 from geoseg.settings import Settings
 from geoseg.staging import staged
 

@@ -11,9 +11,9 @@ from shapely.affinity import scale
 
 from geoseg.errors import SceneError
 from geoseg.synth import roads
+from geoseg.synth.furnish import furnish
 from geoseg.synth.layout import Layout, lay_out
 from geoseg.synth.light import Sun
-from geoseg.synth.lots import furnish
 from geoseg.synth.raster import burn
 from geoseg.synth.render import World, render
 from geoseg.synth.sensor import Sensor
