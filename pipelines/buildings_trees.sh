@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about ten hours on
+# Makes the bundled models from the data that the recipe names, in `made/` beside this project: about eleven hours on
 # two cores. What is there already is not made again.
 #     pipelines/buildings_trees.sh
 set -euo pipefail
@@ -8,7 +8,7 @@ recipe=pipelines/recipes/buildings_trees.toml made=../made
 real="../shared/data/buildings_banepa/scene/banepa_full_11264x8704.tif $(echo ../shared/data/landcover_dubai/images/tile[46]_*.jpg)"
 held="held-out parts of the cities that it was trained on; NAIP: places it never saw"
 roofs="places it never saw, outlined by eye; NAIP, California, 0.6 m"
-never="held-out parts of a city that a twin, trained on the other sets' labels, never saw"
+never="held-out parts of a city that a twin, trained on labels of other sets alone, never saw"
 
 scenes() {  # STYLE FIRST COUNT
     geoseg synth -o $made/synth --style "$1" --seed "$2" --count "$3" --pixel-size 0.35 --size 768 768 --overwrite
@@ -64,6 +64,7 @@ labelled_by m pseudo_again 0.4
 roofs_of_dubai s_fifth pseudo_dubai_again
 [ -f $made/efficientnet_lite0.weights.h5 ] || python pipelines/encoder_weights.py $made/efficientnet_lite0.weights.h5
 trained s_anew
+trained s_again
 trained s
 for twin in {m_without_{banepa,accra,kampala,dubai},s_without_{accra_and_kampala,banepa_and_dubai}}; do trained $twin; done
 for city in banepa accra kampala; do left_out m_without_$city $city 0.3; done
