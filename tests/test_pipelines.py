@@ -45,7 +45,7 @@ def trained(calls):
 
 
 def test_every_variant_is_trained_once(calls):
-    like = {"labels_only", "s_labels_first", "s_labels_only"}  # what others are like
+    like = {"labels_only", "s_labels_only"}  # what others are like
     wanted = set(variants(RECIPE)) - like - {None}
     assert set(trained(calls)) == wanted
     assert len(trained(calls)) == len(wanted)
